@@ -128,14 +128,20 @@ def load_dump(file: Path, settings: Settings, clock: Clock) -> None:
     new.replace(path)
 
 
+def without_password(url: str) -> tuple[str, str]:
+    """Return a URL of PostgreSQL as its programs read it, without the password, and the password."""
+    parsed = make_url(url)
+    plain = parsed._replace(drivername="postgresql", password=None)  # ``set`` leaves a password as it is
+    return plain.render_as_string(), str(parsed.password or "")
+
+
 def _run_tool(name: str, url: str, *options: str) -> None:
     """Run a program of PostgreSQL. The password is in its environment, where other users cannot read it."""
     program = shutil.which(name)
     if program is None:
         raise Refused(f"{name} is not installed; it is in the package postgresql-client")
-    parsed = make_url(url)
-    plain = parsed.set(drivername="postgresql", password=None).render_as_string()
-    environment: dict[str, Any] = {**os.environ, **({"PGPASSWORD": str(parsed.password)} if parsed.password else {})}
+    plain, password = without_password(url)
+    environment: dict[str, Any] = {**os.environ, **({"PGPASSWORD": password} if password else {})}
     done = subprocess.run([program, f"--dbname={plain}", *options], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
