@@ -21,6 +21,11 @@ def slow(*values: object) -> object:
 
 LURE = """<!doctype html><title>lure</title><style>body {{ margin: 0 }} button {{ position: fixed; inset: 0; width: 100% }}</style>
 <button>Double click to play</button><script>addEventListener("mousedown", () => {{ {attack} }})</script>"""
+BUSY = """addEventListener("pageshow", () => setTimeout(() => {
+  const end = performance.now() + 1500;
+  while (performance.now() < end);
+  window.paintedNext = true;
+}))"""
 NO_SCRIPTS = "Emulation.setScriptExecutionDisabled"
 
 
@@ -84,6 +89,20 @@ def test_the_second_click_of_a_double_click_does_not_sign_out(browser: Browser, 
     assert browser.url == sidebar and browser.count("#signout") == 1
     press(browser, spot)
     browser.wait(lambda it: it.count("#signout") == 0)
+
+
+def test_a_page_that_is_painted_late_takes_no_answer_in_its_first_second(browser: Browser, scene: Scene, application: Application) -> None:
+    asking = scene.asking(application)
+    spot = place(browser, asking, "[name=allow]")
+    script = browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=BUSY)["identifier"]
+    browser.open(asking)
+    browser.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    browser.wait(lambda it: it.run("return window.paintedNext"))
+    press(browser, spot)
+    assert browser.count("[name=allow]") == 1 and application.appid not in scene.granted("dot@example.org")
+    browser.settled()
+    press(browser, spot)
+    browser.wait(lambda it: it.title == "Chess")
 
 
 def test_the_buttons_show_that_they_are_not_alive_yet(browser: Browser, scene: Scene, application: Application) -> None:
