@@ -137,7 +137,7 @@ def test_a_percent_sign_is_a_character_like_any_other(tmp_path: Path) -> None:
 
 STARTING = (
     *("identity.secret_file", "redis.url", "redis.urls", "redis.password", "browserid.issuers"),
-    *("redis.sentinel_user", "redis.sentinel_password", "pages.operator", "push.key_file"),
+    *("redis.sentinel_user", "redis.sentinel_password", "pages.operator", "push.key_file", "mail.ca_file"),
 )
 """Keys that accept the value or have no effect by themselves, so that the service starts; or that are tried above."""
 
