@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+import gevent
 import pytest
 
 from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.errors import CloseCode
 from dpresence.model import ERASED, GrantSet
 from dpresence.tests.support import view_and_head
-from dpresence.tests.waiting import eventually
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, say, updates
 
@@ -131,6 +132,17 @@ def test_a_notification_sent_at_one_reaches_a_device_at_the_other(one, two, app,
     one.notify(app, {"puid": puid, "message": "hello"})
     eventually(lambda: device.sent)
     assert [item["message"] for item in device.take()[0]["notifications"]] == ["hello"]
+
+
+def test_a_key_of_a_notification_used_at_both_at_once_makes_one_notification(one, two, app, puid):
+    device, item = two.device(ANN), {"puid": puid, "message": "hello", "idempotency": "move-7"}
+    calls = [gevent.spawn(side.notify, app, item) for side in (one, two, one, two)]
+    gevent.joinall(calls, timeout=PATIENCE_SECONDS, raise_error=True)
+    assert len({call.value[0]["id"] for call in calls}) == 1
+    eventually(lambda: device.sent)
+    one.notify(app, {"puid": puid, "message": "last"})
+    eventually(lambda: "last" in str(device.sent))
+    assert [entry["message"] for frame in device.sent for entry in frame.get("notifications", [])] == ["hello", "last"]
 
 
 # -- what was missed
