@@ -92,12 +92,13 @@ def test_variables_of_kubernetes_and_of_clients_are_none_of_the_service() -> Non
 
 VALUES = {"directory.url": "sqlite://", "redis.url": "redis://h/1", "redis.urls": "redis://h/1", "sentry.dsn": "https://key@example.org/1"}
 """Secrets that are not just any text."""
+BESIDE = {"directory.password": {"directory.url": "postgresql+psycopg://u@h/db"}, "mail.password": {"mail.user": "u"}}
+"""Settings without which a secret is refused."""
 
 
 @pytest.mark.parametrize("key", secrets())
 def test_a_secret_is_read_from_a_file_and_refused_if_it_is_given_twice(key: str, tmp_path: Path) -> None:
-    base = {"directory.url": "postgresql+psycopg://u@h/db"} if key == "directory.password" else {}
-    value, file = VALUES.get(key, "any-secret-of-20-letters"), tmp_path / "secret"
+    base, value, file = BESIDE.get(key, {}), VALUES.get(key, "any-secret-of-20-letters"), tmp_path / "secret"
     file.write_text(f"{value}\n")
     settings = load({**base, f"{key}_file": str(file)}, "/tmp", {})
     assert settings == load({**base, key: value}, "/tmp", {})
