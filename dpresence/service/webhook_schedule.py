@@ -40,16 +40,26 @@ class WebhookSchedule:
 
     def _seconds(self, webhook: Webhook, state: SenderState, event: WebhookEvent) -> float | None:
         """Return the seconds until the next message of an event may be sent; None if there is none."""
-        after_last = max(0.0, state.sent_at.get(event, float("-inf")) + BATCH_SECONDS - self._clock.monotonic())
-        offset = self._messages.offset(webhook)
-        if event == "presence" and offset is None:
+        waiting = self._waiting(webhook, state, event)
+        if waiting == 0:
+            return None
+        if waiting is None:
             wait = self._messages.hold_seconds(webhook)
+        elif waiting >= ENTRIES:
+            wait = 0.0
         else:
-            waiting = self._messages.waiting(webhook, offset) if event == "presence" else self._messages.outcomes_waiting(webhook)
-            if not waiting:
-                return None
-            wait = 0.0 if waiting >= ENTRIES else after_last
+            wait = max(0.0, state.sent_at.get(event, float("-inf")) + BATCH_SECONDS - self._clock.monotonic())
         return wait if webhook.next_at is None else max(wait, (webhook.next_at - self._clock.steady.now()) / 1000)
+
+    def _waiting(self, webhook: Webhook, state: SenderState, event: WebhookEvent) -> int | None:
+        """Return how many entries of an event wait, counted up to those of one message; None if a snapshot is due."""
+        if event == "outcome":
+            return self._messages.outcomes_waiting(webhook)
+        offset = self._messages.offset(webhook)
+        if offset is None:
+            return None
+        state.snapshot = None
+        return self._messages.waiting(webhook, offset)
 
     def postponed(self, webhook: Webhook, retry_after: float) -> Webhook:
         """Return a webhook after a failed attempt, with the time of the next one.

@@ -182,8 +182,6 @@ class WebhookSender:
             self._hub.follow(webhook.appid, partial(self._work.request, webhook.appid))
         else:
             self._hub.unfollow(webhook.appid)
-        if self._messages.offset(webhook) is not None:
-            state.snapshot = None
 
     def _send(self, webhook: Webhook, state: SenderState, event: WebhookEvent) -> bool:
         """Send the next message of an event, and store the result; return whether to check again at once.
