@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from standardwebhooks import Webhook
 
 from ..live.clients import activate
+from ..live.http_server import HttpServer, QuietHandler
 from ..live.service import Service
 
 
-class Receiver:
+class Receiver(HttpServer):
     """The web site of an application with the endpoint of its webhook, which keeps every message in a ledger."""
 
     def __init__(self) -> None:
         receiver, self.pages, self.ledger, self.secret = self, dict[str, str](), [], ""
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 body = receiver.pages.get(self.path, "").encode()
                 self.send_response(200 if body else 404)
@@ -32,16 +31,9 @@ class Receiver:
                 self.send_response(204)
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.domain = f"127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler)
+        self.domain = f"127.0.0.1:{self.port}"
+        self.start()
 
     def hook(self, service: Service, *events: str) -> str:
         """Make an application with a webhook here; return its id."""

@@ -11,19 +11,19 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import requests
 
 from dpresence.demo import free_port
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 from dpresence.tests.waiting import PATIENCE_SECONDS
+
+from .http_server import HttpServer, QuietHandler
 
 START_SECONDS = 90
 STOP_SECONDS = PATIENCE_SECONDS
@@ -247,7 +247,7 @@ def kept_running(service: S) -> Iterator[S]:
     service.assert_clean()
 
 
-class Site:
+class Site(HttpServer):
     """An application's web site on loopback; ``pages`` is what it serves, by path, ``seen`` what it was asked for.
 
     It accepts a POST to the paths of ``pages``.
@@ -259,7 +259,7 @@ class Site:
         pages, seen = dict[str, str](), list[str]()
         self.pages, self.seen = pages, seen
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 seen.append(self.path)
                 body = pages.get(self.path.partition("?")[0], "").encode()
@@ -275,19 +275,5 @@ class Site:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self.port = self._server.server_port
+        super().__init__(Handler)
         self.domain = f"{host}:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()

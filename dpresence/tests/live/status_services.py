@@ -1,12 +1,10 @@
-"""Where the example of ``examples/status`` writes to: a real Synapse as a process, and a server that follows Slack's documentation."""
+"""The services that ``examples/status`` writes to: a real Synapse as a process, and a server that follows Slack's documentation."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -16,6 +14,8 @@ import requests
 
 from dpresence.demo import free_port
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
+
+from .http_server import HttpServer, QuietHandler
 
 _SYNAPSE: dict[str, Any] = {
     **{"server_name": "localhost", "report_stats": False, "trusted_key_servers": [], "presence": {"enabled": True}},
@@ -63,7 +63,7 @@ class Synapse:
         return str(requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS).json()["presence"])
 
 
-class Slack:
+class Slack(HttpServer):
     """A server that answers ``users.profile.set``; a context that ends it.
 
     :ivar written: each profile that it accepted.
@@ -75,7 +75,7 @@ class Slack:
         self.refusals: list[tuple[int, dict[str, str]]] = []
         slack = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if slack.refusals:
@@ -96,21 +96,8 @@ class Slack:
                 self.end_headers()
                 self.wfile.write(text)
 
-            def log_message(self, *_: object) -> None:
-                """Log nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}/api"
-
-    def __enter__(self) -> Slack:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
+        self.url = f"http://127.0.0.1:{self.port}/api"
 
     def next(self) -> dict[str, Any]:
         """Return the next profile that is written."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +17,7 @@ from dpresence import __version__
 
 from ..waiting import eventually
 from .clients import Application, AppService, Device, Person, activate
+from .http_server import HttpServer, QuietHandler
 from .service import Service, Site
 
 DEVICE = "ann-marias-telephone"
@@ -38,13 +37,13 @@ class Written(NamedTuple):
         return [line["Fields"] for line in self.lines if line["Type"] == of]
 
 
-class Sink:
+class Sink(HttpServer):
     """A server in Sentry's place: it accepts events and keeps them."""
 
     def __init__(self) -> None:
         self.events = events = list[str]()
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 events.append((gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body).decode())
@@ -52,19 +51,8 @@ class Sink:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.dsn = f"http://{'a' * 32}@localhost:{self.server.server_port}/7"
-
-    def __enter__(self) -> Sink:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
+        self.dsn = f"http://{'a' * 32}@localhost:{self.port}/7"
 
 
 @pytest.fixture(scope="module")
