@@ -26,7 +26,7 @@ BUSY = 0.5
 MAX_CLIENTS = 10_000
 """Connections of a Redis server by default."""
 CONNECTIONS = {"redis": 2, "postgresql": 10}
-"""Connections of a worker: to each partition, and to PostgreSQL."""
+"""Connections of a worker to each Redis server, and to PostgreSQL."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Need:
-    """What a number of devices needs at the peak of a day.
+    """The resources that a number of devices needs at the peak of a day.
 
     :param signal_share: share of a worker's core that only reads the signals of the updates of all others.
     :param partitions: of the tracker; as many as Redis servers.

@@ -1,4 +1,4 @@
-"""Where a status is shown: Slack and Matrix, by their documented HTTP calls."""
+"""The services that show a status: Slack and Matrix, by their documented HTTP calls."""
 
 from __future__ import annotations
 

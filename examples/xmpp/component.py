@@ -22,7 +22,7 @@ _RESOURCE = "dpresence"
 
 
 class Listener(Protocol):
-    """What the component tells of. Watchers are bare JIDs."""
+    """Receives the events of a component. Watchers are bare JIDs."""
 
     def session_started(self) -> None:
         """The server has accepted the component, anew after each loss of the connection."""

@@ -1,4 +1,4 @@
-"""What the bridge must know after a restart, in SQLite: who watches whom, and which messages are answered later."""
+"""The state of the bridge that survives a restart, in SQLite: who watches whom, and the messages that are still to be answered."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Records:
     def _do(self, statement: str, *values: Any) -> list[Any]:
         return self._database.execute(statement, values).fetchall()
 
-    # -- who watches whom
+    # -- watchers
 
     def watch(self, watcher: str, puid: str) -> None:
         """Add a watcher, by bare JID."""
@@ -96,5 +96,5 @@ class Records:
         return [(row[0], row[1], Message(*row[2:])) for row in rows]
 
     def answered(self, notification: str) -> None:
-        """Note that the sender was told the outcome. Others may follow."""
+        """Record that the sender was told the outcome. Others may follow."""
         self._do("UPDATE messages SET outcome = NULL WHERE notification = ?", notification)

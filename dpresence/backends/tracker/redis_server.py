@@ -1,4 +1,4 @@
-"""What the partitions of the tracker at one Redis server share: a connection for batches, and a subscription."""
+"""The connections of a process to one Redis server, for batches and for signals. All partitions of the tracker there share them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ POLL_SECONDS = 0.1
 GONE = (NoSuchElementException, StaleElementReferenceException)
 """Errors of a look at a page while the browser replaces it by another one."""
 NOT_CLICKABLE = (*GONE, ElementNotInteractableException)
-"""Errors of a click on what is not there yet, or still hidden."""
+"""Errors of a click on an element that does not exist yet, or is still hidden."""
 PICTURE_WIDTH = 1024
 BUILD = Path(__file__).parents[3] / "build"
 # The last four lines halve the CPU time of a page that is opened: few processes and threads, and no new ones for each page.

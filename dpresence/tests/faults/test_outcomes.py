@@ -40,7 +40,7 @@ _FAILURES = (AssertionError, WebSocketException, OSError, TimeoutError)
 
 
 class Life:
-    """What goes on while servers are killed: threads that try again after each failure, until ``end``."""
+    """The load while servers are killed: threads that try again after each failure, until ``end``."""
 
     def __init__(self, cluster: Cluster, receiver: Receiver) -> None:
         self.cluster, self.receiver, self.ended = cluster, receiver, False

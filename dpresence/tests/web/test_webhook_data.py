@@ -1,4 +1,4 @@
-"""What the endpoint of a webhook asks for, and what its owner learns of it elsewhere (docs/protocol.md, section 6)."""
+"""The wishes of a webhook's endpoint, and the data about it that its owner gets elsewhere (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
