@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate
 
 from .clock import Clock
 from .errors import BackendUnavailable, SettingError
@@ -49,9 +49,10 @@ class MailServer:
         with self._connected() as server:
             server.noop()
 
-    def send(self, recipient: str, subject: str, text: str) -> None:
+    def send(self, recipient: str, subject: str, text: str, id_: str) -> None:
         """Send a mail. A failure before the mail server has the text can be tried again.
 
+        :param id_: letters, digits, and ``._-``; the same when the same mail is sent again, so that mail systems can recognise it.
         :raises BackendUnavailable: the mail server cannot be reached, or takes nothing at present.
         :raises MailRefused: it refuses the mail, or the connection was lost while it had the text.
         """
@@ -60,7 +61,7 @@ class MailServer:
         with self._connected() as server:
             for command, address in ((server.mail, self._settings.sender), (server.rcpt, recipient)):
                 _accept(*command(address))
-            data = self._message(recipient, subject, text)
+            data = self._message(recipient, subject, text, id_)
             try:
                 _accept(*server.data(data))
             except smtplib.SMTPDataError as error:
@@ -68,11 +69,11 @@ class MailServer:
             except _FAILURES:
                 raise MailRefused("the connection was lost while it was sent") from None
 
-    def _message(self, recipient: str, subject: str, text: str) -> bytes:
+    def _message(self, recipient: str, subject: str, text: str, id_: str) -> bytes:
         message = EmailMessage(policy=SMTP)
         message["From"], message["To"], message["Subject"] = self._settings.sender, recipient, subject
         message["Date"] = formatdate(self._clock.now() / 1000)
-        message["Message-ID"] = make_msgid(domain=self._settings.sender.rpartition("@")[2])
+        message["Message-ID"] = f"<{id_}@{self._settings.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answer by a program
         message.set_content(text, cte="quoted-printable")
         return message.as_bytes()

@@ -1,10 +1,12 @@
-"""Mails to the owners of applications, once for each event over all processes (docs/protocol.md, section 6, Webhooks)."""
+"""Mails to the owners of applications: a webhook was turned off (docs/protocol.md, section 6, Webhooks; docs/decisions/0064-mail.md).
+
+A mail is stored with the event, sent by the one process that has claimed it, and sent again by any other if that ends before it has stored
+that the mail server took it.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from dataclasses import dataclass
 
 from ..backends.directory import Directory
 from ..clock import Clock
@@ -15,11 +17,12 @@ from ..model.webhooks import OffReason, Webhook
 log = logging.getLogger(__name__)
 
 SECONDS = 5.0
-"""Seconds between two looks for mails that wait."""
-PATIENCE_SECONDS = 86_400.0
-"""Seconds after which a mail that could not be sent is discarded."""
-_LONGEST_PAUSE_SECONDS = 900.0
-_MAX_WAITING = 1000
+"""Seconds between two looks for mails that are due."""
+PATIENCE_MS = 86_400_000
+"""Milliseconds after the event at which a mail that could not be sent is discarded."""
+_LEASE_MS = 300_000
+"""Milliseconds after which a mail is sent again whose process has ended; more than sending takes."""
+_SHORTEST_WAIT_MS, _LONGEST_WAIT_MS = 5000, 900_000
 _REASONS: dict[OffReason, str] = {
     "gone": "Your endpoint answered with status 410, which means that it is gone.",
     "failing": "Nothing could be delivered to your endpoint for five days.",
@@ -42,16 +45,8 @@ You get this mail once each time that a webhook is turned off, because you regis
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    appid: str
-    url: str
-    reason: OffReason
-    until: float
-
-
 class OwnerMails:
-    """Mails that wait in this process. The one that stored an event sends its mail; a mail is lost with the process.
+    """Sends the mails that are due.
 
     :param audience: the public address of this service.
     """
@@ -61,41 +56,47 @@ class OwnerMails:
         self._server = server
         self._audience = audience.rstrip("/")
         self._clock = clock
-        self._waiting: deque[_Waiting] = deque(maxlen=_MAX_WAITING)  # discards the oldest
-        self._pause = SECONDS
-        self._next_at = float("-inf")
-
-    def webhook_turned_off(self, webhook: Webhook, reason: OffReason) -> None:
-        """Have the owner told that this service has turned off a webhook, if mail can be sent. Does not block."""
-        if self._server:
-            self._waiting.append(_Waiting(webhook.appid, webhook.url, reason, self._clock.monotonic() + PATIENCE_SECONDS))
 
     def run(self) -> None:
-        """Send the mails that wait; while the mail server or the directory is unavailable, later, at growing intervals."""
-        now = self._clock.monotonic()
-        while self._waiting and now >= self._next_at:
-            each = self._waiting[0]
-            try:
-                self._send(each)
-            except BackendUnavailable as error:
-                self._next_at = now + self._pause
-                self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
-                if now < each.until:
-                    return
-                log.warning("the mail about the webhook of application %s is discarded: %s", each.appid, error.error)
-            except MailRefused as error:
-                log.warning("the mail about the webhook of application %s was not sent: %s", each.appid, error)
-            else:
-                self._pause = SECONDS
-            if self._waiting and self._waiting[0] is each:  # more than the maximum may have come meanwhile
-                self._waiting.popleft()
+        """Send the mails that are due, until the mail server is unavailable.
 
-    def _send(self, each: _Waiting) -> None:
-        application = self._directory.application(each.appid)
+        :raises BackendUnavailable: the directory is unavailable; what was claimed is due again later.
+        """
+        while self._server and (webhook := self._directory.claim_turned_off(PATIENCE_MS, _LEASE_MS)):
+            delay_ms = self._tell(webhook)
+            self._directory.record_owner_told(webhook, delay_ms)
+            if delay_ms is not None:
+                return
+
+    def _tell(self, webhook: Webhook) -> int | None:
+        """Send a mail; return the milliseconds after which to try again, None if nothing is left to do."""
+        mail = self._mail(webhook)
+        try:
+            if mail:
+                self._server.send(*mail)
+                log.info("the owner of application %s was told that its webhook is turned off", webhook.appid)
+        except MailRefused as error:
+            log.warning("the mail about the webhook of application %s was not sent: %s", webhook.appid, error)
+        except BackendUnavailable as error:
+            return self._delay_ms(webhook, error)
+        return None
+
+    def _delay_ms(self, webhook: Webhook, error: BackendUnavailable) -> int | None:
+        """Return a delay as long as the mail waits already, so that attempts get rarer; None if that is too long."""
+        waits_ms = self._clock.steady.now() - (webhook.off_at or 0)
+        delay_ms = max(_SHORTEST_WAIT_MS, min(waits_ms, _LONGEST_WAIT_MS))
+        if waits_ms + delay_ms < PATIENCE_MS:
+            return delay_ms
+        log.warning("the mail about the webhook of application %s is discarded: %s", webhook.appid, error.error)
+        return None
+
+    def _mail(self, webhook: Webhook) -> tuple[str, str, str, str] | None:
+        """Return recipient, subject, text and id; None if the application has been deleted."""
+        application = self._directory.application(webhook.appid)
         owner = self._directory.account(application.owner) if application else None
-        if application is None or owner is None:
-            return
+        if application is None or owner is None or webhook.off_reason is None:
+            return None
         page = f"{self._audience}/myapps/{application.id}"
-        texts = {"service": self._audience, "name": application.name, "url": each.url, "reason": _REASONS[each.reason], "page": page}
-        self._server.send(owner.email, f"The webhook of {application.name} is turned off", _TURNED_OFF.format(**texts))
-        log.info("the owner of application %s was told that its webhook is turned off", each.appid)
+        values = {"service": self._audience, "name": application.name, "url": webhook.url, "page": page}
+        text = _TURNED_OFF.format(**values, reason=_REASONS[webhook.off_reason])
+        return owner.email, f"The webhook of {application.name} is turned off", text, f"webhook.{webhook.appid}.{webhook.off_at}"

@@ -25,7 +25,6 @@ from ..webhook_requests import SECONDS, Result, SignedMessage, WebhookRequests
 from .coalescer import Coalescer
 from .feeds import Feeds
 from .looks import Looks
-from .owner_mails import OwnerMails
 from .scheduling import yield_to_loop
 from .webhook_messages import ENTRIES, Changed, Message, SenderState, WebhookMessages
 from .webhook_schedule import WebhookSchedule
@@ -61,14 +60,12 @@ class WebhookSender:
         tracker: Tracker,
         feeds: Feeds,
         looks: Looks,
-        mails: OwnerMails,
         hub: Hub,
         requests: WebhookRequests,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._looks = looks
-        self._mails = mails
         self._directory = directory
         self._tracker = tracker
         self._hub = hub
@@ -210,8 +207,6 @@ class WebhookSender:
             state.confirmed(message)
         elif not succeeded:
             state.failed(message)
-        if stored and after.off_reason:  # by this process alone
-            self._mails.webhook_turned_off(after, after.off_reason)
         more = message.entries >= ENTRIES or webhook.failures > 0 or message.type == "presence.snapshot" or state.outcomes
         return more or not (stored and succeeded)
 

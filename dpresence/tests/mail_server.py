@@ -1,8 +1,9 @@
 """A real mail server for tests: aiosmtpd in a process of its own, which writes each mail to a file.
 
-    python -m dpresence.tests.mail_server PORT FILE CERTIFICATE
+    python -m dpresence.tests.mail_server PORT FILE CERTIFICATE SECURITY
 
-It refuses mail to ``refused@``, and takes none from senders that are not signed in as ``dpresence`` with the password ``secret``.
+It refuses mail to ``refused@``. Unless ``SECURITY`` is ``none``, it takes mail only over TLS, from senders that are signed in as
+``dpresence`` with the password ``secret``.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ USER, PASSWORD = "dpresence", "secret"
 class MailServer:
     """The process, from ``start`` to ``stop``.
 
+    :param security: a value of the setting ``mail.security``.
     :ivar settings: the settings with which a service uses it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, security: str = "starttls") -> None:
         self.port = free_port()
         self._file = folder / "mails"
         self._file.touch()
@@ -43,11 +45,13 @@ class MailServer:
         certificate.write_text(certificate.read_text() + Path(self.ca_file).read_text())
         self._certificate = certificate
         self._process: subprocess.Popen[bytes] | None = None
-        self.settings: dict[str, Any] = {"host": "localhost", "port": self.port, "ca_file": self.ca_file}
-        self.settings |= {"user": USER, "password": PASSWORD, "sender": "presence@example.org"}
+        self._security = security
+        self.settings: dict[str, Any] = {"host": "localhost", "port": self.port, "security": security, "sender": "presence@example.org"}
+        if security != "none":
+            self.settings |= {"user": USER, "password": PASSWORD, "ca_file": self.ca_file}
 
     def start(self) -> None:
-        arguments = (str(self.port), str(self._file), str(self._certificate))
+        arguments = (str(self.port), str(self._file), str(self._certificate), self._security)
         self._process = subprocess.Popen([sys.executable, "-m", "dpresence.tests.mail_server", *arguments])
         eventually(lambda: socket.create_connection(("localhost", self.port), 1).close() is None)
 
@@ -76,7 +80,8 @@ class _Handler:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         message: Any = message_from_bytes(envelope.content, policy=policy.default)
         found = {name.lower(): str(value) for name, value in message.items()}
-        found |= {"encrypted": session.ssl is not None, "recipients": envelope.rcpt_tos, "text": message.get_content()}
+        encrypted = server.transport.get_extra_info("ssl_object") is not None
+        found |= {"encrypted": encrypted, "recipients": envelope.rcpt_tos, "text": message.get_content()}
         with self._file.open("a") as file:
             file.write(json.dumps(found) + "\n")
         return "250 OK"
@@ -86,13 +91,19 @@ def _authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data
     return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()))
 
 
-async def _serve(port: int, file: Path, certificate: str) -> None:
+async def _serve(port: int, file: Path, certificate: str, security: str) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
-    options: Any = {"tls_context": context, "require_starttls": True, "auth_required": True, "authenticator": _authenticate}
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(_Handler(file), **options), "localhost", port)
+    sign_in: dict[str, Any] = {"auth_required": True, "authenticator": _authenticate}
+    options: dict[str, Any] = {
+        "starttls": sign_in | {"tls_context": context, "require_starttls": True},
+        "tls": sign_in | {"auth_require_tls": False},  # it knows STARTTLS only
+        "none": {},
+    }[security]
+    implicit = context if security == "tls" else None
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(_Handler(file), **options), "localhost", port, ssl=implicit)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+    asyncio.run(_serve(int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))

@@ -61,10 +61,25 @@ class WebhookStore(ABC):
     ) -> bool:
         """Store an attempt, and the state of the webhook after it unless the webhook was changed since or has another sender.
 
+        If that state is off, ``claim_turned_off`` returns the webhook. All of it survives the end of the process, not a loss of power.
         A successful attempt is added to the newest one if that is of the same minute and kind.
 
         :param before: the webhook as it was read for the attempt; None for a test, which does not change it.
         :returns: whether the state was stored.
+        """
+
+    @abstractmethod
+    def claim_turned_off(self, patience_ms: int, lease_ms: int) -> Webhook | None:
+        """Return a webhook whose owner is to be told that it was turned off, less than ``patience_ms`` ago, and that is off still.
+
+        No other call returns it for ``lease_ms``, or until ``record_owner_told``.
+        """
+
+    @abstractmethod
+    def record_owner_told(self, webhook: Webhook, delay_ms: int | None) -> None:
+        """Store what became of telling the owner, unless the webhook was turned off again since.
+
+        :param delay_ms: after which to try again; None if nothing is left to do.
         """
 
     @abstractmethod

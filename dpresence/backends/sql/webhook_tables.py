@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table
 
-from .columns import Text, metadata, part_of
+from .columns import Text, metadata, part_of, partial_index
 
 webhooks = Table(
     "webhooks",
@@ -27,7 +27,10 @@ webhooks = Table(
     Column("sender", Text, nullable=False, server_default=""),
     Column("leased_until", BigInteger, nullable=False, server_default="0", index=True),
     Column("told", BigInteger, nullable=False, server_default="0"),
+    # when the owner is to be told by mail that it was turned off, by the clock of the store; null if there is nothing to tell
+    Column("mail_at", BigInteger),
     Index(None, "sender", "leased_until"),
+    partial_index("webhooks", "mail_at", "mail_at IS NOT NULL"),
 )
 
 webhook_attempts = Table(

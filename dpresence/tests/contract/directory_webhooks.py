@@ -14,6 +14,7 @@ from .directory_values import APPLICATION, NOW, application, at_once, person
 DOMAIN = APPLICATION.domain
 WEBHOOK = Webhook("app-1", f"https://{DOMAIN}/hook", "presence", "whsec_x", NOW)
 ATTEMPT = WebhookAttempt("app-1", NOW, "presence.updates", "delivered", 204, "", 20, entries=2, cursor="e:1")
+DAY_MS = 86_400_000
 REFUSED = replace(ATTEMPT, outcome="status", status=500, error="status 500")
 
 
@@ -106,6 +107,33 @@ class WebhooksContract:
         assert backend.webhook("app-1") == ahead
         assert list(backend.webhook_attempts("app-1", 10)) == [replace(ATTEMPT, attempts=3, entries=6)]
         assert not backend.record_attempt(replace(ATTEMPT, appid="app-2"))
+
+    def test_one_process_at_a_time_tells_the_owner_that_it_was_turned_off(self, backend, hooked):
+        off = self.turned_off(backend)
+        claimed = at_once(*[lambda: backend.claim_turned_off(DAY_MS, 60_000) for _ in "ab"])
+        assert sorted(claimed, key=bool) == [None, off]
+        backend.record_owner_told(off, 0)
+        assert backend.claim_turned_off(DAY_MS, 0) == off, "not told: at once again"
+        assert backend.claim_turned_off(DAY_MS, 60_000) == off, "the process that claimed it has ended"
+        backend.record_owner_told(replace(off, off_at=off.off_at - 1), None)
+        assert backend.claim_turned_off(DAY_MS, 0) is None
+        backend.record_owner_told(off, 0)
+        backend.record_owner_told(off, None)
+        assert backend.claim_turned_off(DAY_MS, 0) is None, "told"
+
+    def test_nobody_is_told_of_what_is_on_again_or_was_turned_off_long_ago(self, backend, hooked):
+        off = self.turned_off(backend)
+        assert backend.claim_turned_off(0, 0) is None
+        backend.put_webhook(WEBHOOK, DOMAIN)
+        assert backend.claim_turned_off(DAY_MS, 0) is None
+        assert self.turned_off(backend) == off == backend.claim_turned_off(DAY_MS, 60_000)
+        assert backend.webhook("app-1") == off
+
+    def turned_off(self, backend):
+        backend.lease_webhooks("a", 60, 20, 10)
+        off = replace(WEBHOOK, off_at=NOW, off_reason="gone")
+        assert backend.record_attempt(REFUSED, WEBHOOK, off, "a")
+        return off
 
     def test_only_successes_of_one_minute_and_kind_are_one_entry(self, backend, hooked):
         later = replace(ATTEMPT, at=NOW + 30_000, milliseconds=90, status=200)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -43,8 +46,8 @@ def gone(world: World) -> Endpoint:
     return endpoint
 
 
-def make(make_world: Callable[..., World], server: real.MailServer) -> World:
-    return make_world(**{f"mail__{name}": str(value) for name, value in server.settings.items()})
+def make(make_world: Callable[..., World], server: real.MailServer, **options: Any) -> World:
+    return make_world(**{f"mail__{name}": str(value) for name, value in server.settings.items()}, **options)
 
 
 def test_the_owner_is_told_once_that_a_webhook_is_turned_off(make_world: Callable[..., World], server: real.MailServer) -> None:
@@ -81,7 +84,7 @@ def test_a_mail_waits_until_the_mail_server_answers(
     gone(world)
     server.stop()
     world.services.owner_mails.run()
-    world.advance(86_401)
+    world.advance(86_000)
     with caplog.at_level(logging.WARNING):
         world.services.owner_mails.run()
     assert "is discarded: the mail server: Connection refused" in caplog.text
@@ -91,15 +94,93 @@ def test_a_mail_waits_until_the_mail_server_answers(
     assert len(server.mails) == before + 1
 
 
-def test_without_a_mail_server_nothing_waits(world: World) -> None:
+def test_attempts_get_rarer_while_the_mail_server_is_down(make_world: Callable[..., World], server: real.MailServer) -> None:
+    world = make(make_world, server)
     gone(world)
-    assert not world.services.owner_mails._waiting
+    with patch.object(MailServer, "send", side_effect=BackendUnavailable) as send:
+        for _ in range(86_400 // 60):
+            world.services.owner_mails.run()
+            world.advance(60)
+    assert 90 < send.call_count < 110, "every 15 minutes at last"
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_process_that_is_killed_leaves_its_mail_to_the_next_one(
+    make_world: Callable[..., World], server: real.MailServer, tmp_path: Path, sent: bool
+) -> None:
+    url, before = f"sqlite:///{tmp_path}/killed.db", len(server.mails)
+    world = make(make_world, server, directory__url=url)
+    endpoint = gone(world)
+    with patch.object(MailServer, "send", killed(sent)), pytest.raises(Killed):
+        world.services.owner_mails.run()
+    world.close()
+    world = make(make_world, server, clock=world.clock, directory__url=url)
+    world.services.owner_mails.run()
+    assert len(server.mails) == before + sent, "another process may be sending it"
+    for _ in range(2):
+        world.advance(301)
+        world.services.owner_mails.run()
+    mails = server.mails[before:]
+    assert len(mails) == 1 + sent and endpoint.url in mails[-1]["text"]
+    assert len({one["message-id"] for one in mails}) == 1, "a mail system can recognise the second one"
+
+
+class Killed(BaseException):
+    """The process was killed."""
+
+
+def killed(sent: bool) -> Callable[..., None]:
+    """Return a ``MailServer.send`` that kills the process, before or after it has sent the mail."""
+    real_send = MailServer.send
+
+    def send(self: MailServer, *arguments: str) -> None:
+        if sent:
+            real_send(self, *arguments)
+        raise Killed
+
+    return send
+
+
+def test_nobody_is_told_of_a_webhook_that_is_on_again(make_world: Callable[..., World], server: real.MailServer) -> None:
+    world, before = make(make_world, server), len(server.mails)
+    endpoint = gone(world)
+    endpoint.call("POST", "/replay", {"since": None})
+    world.services.owner_mails.run()
+    assert len(server.mails) == before
+
+
+def test_the_mail_server_may_be_set_after_the_event(make_world: Callable[..., World], server: real.MailServer, tmp_path: Path) -> None:
+    url, before = f"sqlite:///{tmp_path}/later.db", len(server.mails)
+    world = make_world(directory__url=url)
+    gone(world)
+    world.services.owner_mails.run()
+    world.close()
+    make(make_world, server, clock=world.clock, directory__url=url).services.owner_mails.run()
+    assert len(server.mails) == before + 1
+
+
+@pytest.mark.parametrize(("security", "encrypted"), [("tls", True), ("none", False)])
+def test_mail_is_sent_by_tls_and_without_encryption(tmp_path: Path, security: str, encrypted: bool) -> None:
+    server = real.MailServer(tmp_path, security)
+    server.start()
+    try:
+        mail(server).check()
+        mail(server).send("dev@example.org", "Subject", "Text", "1")
+        [sent] = server.mails
+        assert (sent["encrypted"], sent["message-id"]) == (encrypted, "<1@example.org>")
+        if encrypted:
+            with pytest.raises(BackendUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+                mail(server, ca_file="").check()
+            with pytest.raises(BackendUnavailable, match="the mail server: "):
+                mail(server, security="none", user="", password="").check()
+    finally:
+        server.stop()
 
 
 def test_a_mailbox_that_is_refused_is_not_tried_again(server: real.MailServer) -> None:
     for recipient, text in (("refused@example.org", "status 550"), ("ä@example.org", "the address is not ASCII")):
         with pytest.raises(MailRefused, match=text):
-            mail(server).send(recipient, "Subject", "Text")
+            mail(server).send(recipient, "Subject", "Text", "1")
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,33 @@ class SqlWebhooks(WebhookStore):
         if before is None or after is None or found != before:
             return False
         mine = (table.c.appid == attempt.appid, table.c.sender == sender)
-        return connection.execute(update(table).where(*mine).values(WEBHOOKS.values(after))).rowcount > 0
+        mail_at = self.database.now(connection) if after.off_at is not None else None
+        return connection.execute(update(table).where(*mine).values(WEBHOOKS.values(after) | {"mail_at": mail_at})).rowcount > 0
+
+    def claim_turned_off(self, patience_ms: int, lease_ms: int) -> Webhook | None:
+        return self._claim_turned_off(patience_ms, lease_ms) if self._any_turned_off(patience_ms) else None
+
+    @reading()
+    def _any_turned_off(self, connection: Connection, patience_ms: int) -> bool:
+        due = _turned_off(self.database.now(connection), patience_ms)
+        return connection.scalar(select(table.c.appid).where(*due).limit(1)) is not None
+
+    @nondurable()
+    def _claim_turned_off(self, connection: Connection, patience_ms: int, lease_ms: int) -> Webhook | None:
+        now = self.database.now(connection)
+        query = WEBHOOKS.query.where(*_turned_off(now, patience_ms)).order_by(table.c.mail_at).limit(1)
+        row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
+        if row is None:
+            return None
+        found = Webhook(*row)
+        connection.execute(update(table).where(table.c.appid == found.appid).values(mail_at=now + lease_ms))
+        return found
+
+    @nondurable()
+    def record_owner_told(self, connection: Connection, webhook: Webhook, delay_ms: int | None) -> None:
+        mail_at = None if delay_ms is None else self.database.now(connection) + delay_ms
+        same = (table.c.appid == webhook.appid, table.c.off_at == webhook.off_at)
+        connection.execute(update(table).where(*same).values(mail_at=mail_at))
 
     @reading()
     def webhook_attempts(self, connection: Connection, appid: str, limit: int) -> Sequence[WebhookAttempt]:
@@ -136,6 +162,11 @@ def _to_lease(sender: str, now: int, renew_seconds: float) -> ColumnElement[bool
 def _leased_by(sender: str, now: int) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for webhooks that a process has leased and may send."""
     return table.c.sender == sender, table.c.leased_until > now, table.c.off_at.is_(None), _SENDABLE
+
+
+def _turned_off(now: int, patience_ms: int) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for webhooks whose owner is to be told now that they were turned off."""
+    return table.c.mail_at <= now, table.c.off_at > now - patience_ms
 
 
 def _add_attempt(connection: Connection, attempt: WebhookAttempt) -> None:
