@@ -213,7 +213,7 @@ class BackendUnavailable(Refused):
     """A backend is unavailable. Backends translate all errors of their drivers into this exception.
 
     :ivar reason: for the operator: what the backend does, and what to do about it; "" if it does not answer. Clients never receive it.
-    :ivar backend: for the operator: the setting and the server, "" if there is only one of its kind.
+    :ivar backend: for the operator: the setting and the backend, "" if they are not known.
     """
 
     errno, status, text = 201, 503, "the service is unavailable for a moment"
@@ -221,6 +221,14 @@ class BackendUnavailable(Refused):
 
     def __init__(self, error: str = "", *, details: Details | None = None, retry_after: int = 5) -> None:
         super().__init__(error, details=details, retry_after=retry_after)
+
+    def for_operator(self, backend: str = "") -> str:
+        """Return the setting, the backend and its state.
+
+        :param backend: the setting and the backend, if the exception does not name them.
+        """
+        named = self.backend or backend
+        return f"{named} {self.reason or 'does not answer'}" if named else self.error
 
 
 class InternalError(Refused):

@@ -30,7 +30,8 @@ def report_failed_start(kind: type[BaseException], error: BaseException, traceba
     if isinstance(error, configparser.Error):
         error = unreadable(error)
     if isinstance(error, SettingError | BackendUnavailable):
-        sys.stderr.write(f"dpresence does not start: {' '.join(str(error).split())}\n")
+        text = error.for_operator() if isinstance(error, BackendUnavailable) else str(error)
+        sys.stderr.write(f"dpresence does not start: {' '.join(text.split())}\n")
     else:
         sys.__excepthook__(kind, error, traceback)
 

@@ -267,4 +267,4 @@ def _named(backend: str) -> Iterator[None]:
     try:
         yield
     except BackendUnavailable as error:
-        raise BackendUnavailable(f"{error.backend or backend} {error.reason or 'does not answer'}") from error
+        raise BackendUnavailable(error.for_operator(backend)) from error

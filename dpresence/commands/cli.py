@@ -102,7 +102,7 @@ def execute(options: argparse.Namespace) -> int:
     except SettingError as error:
         return _fail(str(error), 3)
     except BackendUnavailable as error:
-        return _fail(str(error) or error.error, 4)
+        return _fail(error.for_operator(), 4)
     except KeyboardInterrupt:
         return 130
 

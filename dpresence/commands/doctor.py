@@ -55,7 +55,7 @@ def _results(check: Callable[[Context], Iterator[Finding]], context: Context) ->
     except SettingError as error:
         yield "error", str(error), "correct the setting; dpresence check names all that stop a start"
     except BackendUnavailable as error:
-        yield "error", str(error) or error.error, "start it, and check the address, the password and the network"
+        yield "error", error.for_operator(), "start it, and check the address, the password and the network"
 
 
 def _start(context: Context) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ def _backend_errors(context: Context) -> list[str]:
         except SettingError as error:
             found.append(str(error))
         except BackendUnavailable as error:
-            found.append(str(error) or error.error)
+            found.append(error.for_operator())
     return found
 
 

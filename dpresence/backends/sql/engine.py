@@ -254,7 +254,7 @@ class Database:
     def _no_answer(self, seconds: float | None) -> BackendUnavailable:
         self.measures.errors += 1
         log.warning("database: no answer within %s s", seconds)
-        return BackendUnavailable()
+        return _unavailable()
 
     def _execute(self, function: Callable[[], None]) -> None:
         if self._thread is None:
@@ -269,7 +269,7 @@ class Database:
             return error
         self.measures.errors += 1
         log.warning("database: %s: %s", type(error).__name__, without_lone_host(driver_message(error), self._url))
-        refusal = BackendUnavailable()
+        refusal = _unavailable(postgresql.reason_of(error))
         refusal.__cause__ = error
         return refusal
 
@@ -287,3 +287,9 @@ class Database:
                 self._thread.kill()
         if self._file is not None:
             self._file.close()
+
+
+def _unavailable(reason: str = "") -> BackendUnavailable:
+    error = BackendUnavailable()
+    error.backend, error.reason = "directory.url: the database", reason
+    return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import select
 from typing import Any
 
@@ -28,6 +29,23 @@ READ_ONLY = "25006"
 """SQLSTATE of a write to a server that has become a standby or was set read-only."""
 _CONNECTION_LOST = ("08", "25P03", "57P", READ_ONLY)
 """SQLSTATEs, or their prefixes, of a server that no longer serves this connection (PostgreSQL, appendix A)."""
+_DENIED = "refuses this user: correct the user, the password or the rights"
+_REASONS = {
+    "28": _DENIED,
+    "42501": _DENIED,
+    READ_ONLY: "is read-only: let directory.url lead to the primary",
+    "3D000": "is not there: create it, or correct its name",
+    "53300": "has no free connection: raise max_connections of PostgreSQL, or the limit of the user",
+}
+"""What the server does and what to do about it, by SQLSTATE or its prefix."""
+_SIGNS = {
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|permission denied|is not permitted to log in": "28",
+    r"role \".*\" does not exist|not currently accepting|does not match|certificate authentication": "28",
+    r"session is (not )?read-only|in hot standby": READ_ONLY,
+    r"database \".*\" does not exist": "3D000",
+    r"too many (clients|connections)|connection slots": "53300",
+}
+"""SQLSTATEs by patterns of an error text: libpq withholds the SQLSTATE of a connection that was refused."""
 _PROBE = "UPDATE service SET mode = mode WHERE id = (SELECT id FROM service WHERE id = 1 FOR UPDATE SKIP LOCKED)"
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 """The server's time of day (ms), as an expression of a statement."""
@@ -130,6 +148,13 @@ def _notice_gone(context: ExceptionContext) -> None:
     """
     if (getattr(context.original_exception, "sqlstate", None) or "").startswith(_CONNECTION_LOST):
         context.is_disconnect = True
+
+
+def reason_of(error: Exception) -> str:
+    """Return what a server that answers does, for the operator, "" if it does not answer or gives another error."""
+    cause = getattr(error, "orig", None) or error
+    state = getattr(cause, "sqlstate", None) or next((state for sign, state in _SIGNS.items() if re.search(sign, str(cause))), "")
+    return next((reason for prefix, reason in _REASONS.items() if state.startswith(prefix)), "")
 
 
 def _options(deadline_seconds: float) -> dict[str, Any]:
