@@ -71,7 +71,7 @@ def register(service: str, token: str, name: str, domain: str, webhook: str = ""
     key = developer(f"/myapps/{made['appid']}/activate")["api_key"]
     made |= {"service": service, "key": key, "session_secret": secrets.token_urlsafe(32)}
     if webhook:
-        hook = developer(f"/myapps/{made['appid']}/webhook", {"url": f"http://{domain}{webhook}"}, "PUT")
+        hook = developer(f"/myapps/{made['appid']}/webhook", {"url": f"http://{domain}{webhook}", "events": ["presence", "outcome"]}, "PUT")
         made["webhook_secret"] = hook["secret"]
     names = ("service", "appid", "key", "domain", "domain_key", "session_secret", "webhook_secret")
     return {name: made[name] for name in names if name in made}

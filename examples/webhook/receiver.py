@@ -1,4 +1,4 @@
-"""The endpoint of a webhook: prints who is reachable now, without a websocket.
+"""The endpoint of a webhook: prints who is reachable now, and what became of notifications, without a websocket.
 
     python3 examples/register.py localhost:5000 examples/webhook --webhook /presence
     python3 examples/webhook/receiver.py
@@ -19,16 +19,26 @@ from dpresence_client import WebhookRefused, verify_webhook
 REGISTERED = Path(__file__).with_name("presence.json")
 
 
-class Statuses:
-    """The status of each user by PUID. A real program keeps them in its database, and answers once they are stored."""
+class Tables:
+    """The status of each user by PUID, and the last outcome of each notification by id.
+
+    A real program keeps them in its database, and answers once they are stored.
+    """
 
     def __init__(self) -> None:
         self.present: dict[str, str] = {}
+        self.outcomes: dict[str, str] = {}
         self._snapshot: dict[str, str] = {}
 
-    def apply(self, message: dict[str, Any]) -> None:
-        """Apply a message. One that comes twice changes nothing, as an entry says what is and not what has changed."""
+    def apply(self, message: dict[str, Any]) -> dict[str, str]:
+        """Apply a message; return the table that it is about.
+
+        One that comes twice changes nothing in the end, as entries come in order, and say what is and not what has changed.
+        """
         data = message["data"]
+        if message["type"] == "notification.outcomes":
+            self.outcomes |= {entry["id"]: entry["outcome"] for entry in data["outcomes"]}
+            return self.outcomes
         if message["type"] == "presence.updates":
             for entry in data["updates"]:
                 self.present[entry["puid"]] = entry["status"]
@@ -38,13 +48,14 @@ class Statuses:
             self._snapshot |= {entry["puid"]: entry["status"] for entry in data["snapshot"]}
             if data["last"]:  # who is in no page has revoked
                 self.present, self._snapshot = self._snapshot, {}
+        return self.present
 
 
 class Endpoint(BaseHTTPRequestHandler):
     """Answers the service's requests."""
 
     registered: dict[str, str]
-    statuses: Statuses
+    tables: Tables
 
     def do_GET(self) -> None:
         """Answer the domain key."""
@@ -59,9 +70,9 @@ class Endpoint(BaseHTTPRequestHandler):
         except WebhookRefused as refused:
             self._answer(400, str(refused))
             return
-        self.statuses.apply(message)
+        table = self.tables.apply(message)
         self._answer(204)
-        print(message["type"], json.dumps(self.statuses.present), flush=True)
+        print(message["type"], json.dumps(table), flush=True)
 
     def _answer(self, status: int, text: str = "") -> None:
         self.send_response(status)
@@ -76,7 +87,7 @@ class Endpoint(BaseHTTPRequestHandler):
 
 def main(file: Path) -> None:
     """Serve the domain of the application that ``register.py`` has registered."""
-    Endpoint.registered, Endpoint.statuses = json.loads(file.read_text()), Statuses()
+    Endpoint.registered, Endpoint.tables = json.loads(file.read_text()), Tables()
     port = int(Endpoint.registered["domain"].rpartition(":")[2])
     ThreadingHTTPServer(("127.0.0.1", port), Endpoint).serve_forever()
 

@@ -56,7 +56,9 @@ def test_the_calls_of_the_page_of_rest_are_answered_as_it_shows(service: Service
                 eventually(lambda: requests.get(f"http://localhost:{site}/", timeout=5).ok)
 
 
-def test_the_endpoint_of_a_webhook_prints_who_is_reachable(service: Service, person: Person, tmp_path: Path) -> None:
+def test_the_endpoint_of_a_webhook_prints_who_is_reachable_and_what_became_of_notifications(
+    service: Service, person: Person, tmp_path: Path
+) -> None:
     (tmp_path / "development.token").write_text(DEVELOPMENT_TOKEN)
     options = ["--service", service.origin, "--token-file", str(tmp_path / "development.token"), "--webhook", "/presence"]
     subprocess.run([sys.executable, EXAMPLES / "register.py", f"localhost:{free_port()}", tmp_path, *options], check=True)
@@ -72,10 +74,15 @@ def test_the_endpoint_of_a_webhook_prints_who_is_reachable(service: Service, per
             owner = Person(service.origin, "dev@example.org")
             owner.call("POST", f"/myapps/{registered['appid']}/webhook/replay", {"since": None})
             puid = str(person.call("POST", f"/grant/{registered['appid']}")["puid"])
+            lines = iter(receiver.stdout or ())
             with person.device("online"):
-                last = f'presence.updates {{"{puid}": "online"}}\n'
-                printed = list(iter(lambda: receiver.stdout.readline() if receiver.stdout else last, last))
-            assert printed[0].startswith("presence.snapshot ")
+                assert next(lines).startswith("presence.snapshot ")
+                assert f'presence.updates {{"{puid}": "online"}}\n' in lines
+                key = {"Authorization": f"Bearer {registered['key']}"}
+                body = [{"puid": puid, "message": "Your turn", "outcome": True}]
+                url = f"{service.origin}/myapps/{registered['appid']}/notifications"
+                [sent] = requests.post(url, json=body, headers=key, timeout=30).json()["notifications"]
+                assert f'notification.outcomes {{"{sent["id"]}": "delivered"}}\n' in lines
         finally:
             receiver.kill()
 
