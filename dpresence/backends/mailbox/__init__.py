@@ -132,12 +132,14 @@ class Mailbox(Inbox, ControlledMailbox):
 
     @abstractmethod
     def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
-        """Store all notifications or none, in queue and inbox, in one step. If a queue exceeds ``limit``, its oldest are dropped.
+        """Store notifications, each in queue and inbox in one step. If a queue exceeds ``limit``, its oldest are dropped.
+
+        When the store becomes unavailable meanwhile, those at the beginning may have been stored, and those that are not may be sent again.
 
         :param items: in the order in which they were sent. The positions of one user are strictly increasing.
         :param limit: maximum number of stored notifications per user and application.
         :param sender: the account that owns the application; stores that schedule calls fairly count all its applications as one caller.
-        :raises Conflict: an idempotency key was used for another content; nothing was stored.
+        :raises Conflict: an idempotency key was used for another content; nothing was stored, unless another push of the key ran meanwhile.
         """
 
     @abstractmethod

@@ -100,6 +100,25 @@ class MailboxControlContract:
         assert kept(backend) == ["a"]
         send(backend, keyed("k", "d", "other", appid="app-2"))
 
+    def test_nothing_of_a_large_push_is_stored_when_its_last_key_was_used_for_another_content(self, backend):
+        send(backend, keyed("k", "a"), on("score", "b"))
+        with pytest.raises(Conflict, match="idempotency: k was used for another notification"):
+            send(backend, on("score", "c"), *[keyed(f"k{n}", f"n{n}") for n in range(98)], keyed("k", "d", "other"))
+        assert kept(backend) == ["a", "b"]
+
+    def test_a_large_push_repeats_replaces_and_counts_each_notification(self, backend):
+        users = ["jane", "joe"]
+        first = [replace(one(f"a{n}", users[n % 2]), control=Control(f"t{n}", f"k{n}", "d")) for n in range(100)]
+        then = [replace(each, control=Control(f"t{n}", f"k{n if n % 3 else 100 + n}", "d")) for n, each in enumerate(first)]
+        then = [replace(each, notification=replace(each.notification, id=f"b{n}")) for n, each in enumerate(then)]
+        assert [each.size for each in send(backend, *first)] == [1 + n // 2 for n in range(100)]
+        again = send(backend, *then)
+        assert [each.repeated for each in again] == [f"a{n}" if n % 3 else "" for n in range(100)]
+        assert [each.replaced for each in again] == ["" if n % 3 else f"a{n}" for n in range(100)]
+        for offset, user in enumerate(users):
+            mine = range(offset, 100, 2)
+            assert kept(backend, user) == [f"a{n}" for n in mine if n % 3] + [f"b{n}" for n in mine if not n % 3]
+
     def test_the_newest_names_are_remembered(self, backend):
         count = MAX_NAMES + 101
         for start in range(0, count, 50):

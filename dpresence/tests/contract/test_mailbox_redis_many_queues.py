@@ -5,10 +5,12 @@ Each queue has a hundred of the largest notifications there are.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import SHOWN_NOW, Push, Queue
+from dpresence.backends.mailbox import SHOWN_NOW, Control, Push, Queue
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.model import Notification
 
@@ -79,6 +81,34 @@ def test_a_push_to_a_hundred_full_queues(backend, redis_server, state):
 
     check_longest_script(redis_server, prepare, lambda: push_to_all(backend, *size))
     assert [len(kept(backend, f"user-{queue}")) for queue in QUEUES] == size * 100
+
+
+def named(run: int, queues: int) -> list[Push]:
+    """Return a push in which each notification has the topic of one before, and a key of its own, both as long as they may be."""
+    items = [large(f"{run}-{n}", n % queues) for n in range(100)]
+    return [replace(item, control=Control(f"{n:032}", f"{run:032}{n:032}", "d" * 64)) for n, item in enumerate(items)]
+
+
+@pytest.mark.parametrize("queues", [1, 100])
+def test_a_push_that_replaces_a_hundred_by_topic_with_all_the_names_that_are_remembered(backend, redis_server, queues):
+    runs = iter(range(1000))
+
+    def prepare():
+        empty(backend)
+        for _ in range(6):
+            backend.push(named(next(runs), queues), 100)
+
+    def act():
+        assert all(stored.replaced for stored in backend.push(named(next(runs), queues), 100))
+
+    check_longest_script(redis_server, prepare, act)
+
+
+def test_the_commands_of_a_push_to_one_queue_are_few_whatever_it_replaces(backend, redis_server):
+    backend.push(named(1, 1), 100)
+    redis_server.client.config_resetstat()
+    backend.push(named(2, 1), 100)
+    assert sum(each["calls"] for each in redis_server.client.info("commandstats").values()) < 300
 
 
 def test_a_push_to_a_hundred_queues_whose_limit_was_lowered(backend, redis_server):

@@ -1,37 +1,57 @@
 -- Topics, idempotency keys and cancels; the keys are described in batch.lua.
+-- What concerns several items of a queue is one command for all of them: commands are what a push costs.
 local queues = require('queues')
 local call, key, number, now = redis.call, queues.key, queues.number, queues.now
 local MAX_NAMES = 500 -- maximum number of topics, and of idempotency keys, of a grant
 local SLACK = 100 -- names beyond the maximum that are deleted together
+local MAX_TRIMMED = 1000 -- maximum number of names that one script deletes
 local KEY_MS = 86400000 -- time for which an idempotency key is remembered
+local TOPIC, KEY, DIGEST = 9, 10, 11 -- places in an item
 local M = { operations = {} }
 
--- Return position, id and digest of the notification of a name, nil if there is none.
-local function recall(kind, puid, name)
-  local value = name and name ~= '' and call('HGET', key(kind, puid), name)
-  if not value then return nil end
-  local ends, place, id, digest = string.match(value, '^(%d+) (%d+) (%S+) ?(.*)$')
-  if tonumber(ends) > now then return tonumber(place), id, digest end
+-- Return position, id and digest of the last notification of some names, by the place of the name; nil where there is none.
+local function recall(kind, puid, names)
+  local found = {}
+  for index, value in ipairs(call('HMGET', key(kind, puid), unpack(names))) do
+    local ends, place, id, digest = string.match(value or '', '^(%d+) (%d+) (%S+) ?(.*)$')
+    if ends and tonumber(ends) > now then found[index] = { tonumber(place), id, digest } end
+  end
+  return found
 end
 
--- Delete the oldest names of a hash beyond the maximum.
+-- Return a name of each of some items, "" for an item without one: nothing is stored under it.
+local function names_of(items, places, field)
+  local names = {}
+  for order, index in ipairs(places) do names[order] = items[index][field] or '' end
+  return names
+end
+
+-- Delete the oldest names of a hash beyond the maximum: those up to the position of the last one of these.
 local function trim(hash)
-  local found, pairs_of = {}, call('HGETALL', hash)
-  for index = 1, #pairs_of, 2 do
-    found[#found + 1] = { tonumber(string.match(pairs_of[index + 1], '^%d+ (%d+)')), pairs_of[index] }
+  local pairs_of, places, sorted, oldest = call('HGETALL', hash), {}, {}, {}
+  for index = 2, #pairs_of, 2 do
+    places[index / 2] = tonumber(string.match(pairs_of[index], '^%d+ (%d+)'))
+    sorted[index / 2] = places[index / 2]
   end
-  table.sort(found, function(one, other) return one[1] < other[1] end)
-  for index = 1, #found - MAX_NAMES do call('HDEL', hash, found[index][2]) end
+  table.sort(sorted)
+  local last = sorted[math.min(#sorted - MAX_NAMES, MAX_TRIMMED)]
+  for index, place in ipairs(places) do
+    if place <= last then oldest[#oldest + 1] = pairs_of[2 * index - 1] end
+  end
+  call('HDEL', hash, unpack(oldest))
 end
 
 -- The largest hash that is over the limit, and its size. One hash in a batch is trimmed, because that takes longest; were it another one
 -- than the largest, an application could let a hash grow by always trimming another one.
 local largest, largest_size = nil, MAX_NAMES + SLACK - 1
-local function remember(kind, puid, name, lasts, value)
+
+-- Store names, a list of name and value in turn, of which the last one ends in ``lasts`` ms.
+local function remember(kind, puid, names, lasts)
+  if #names == 0 then return end
   local hash = key(kind, puid)
-  call('HSET', hash, name, number(now + lasts) .. ' ' .. value)
+  local added = call('HSET', hash, unpack(names))
   call('PEXPIRE', hash, math.max(lasts, call('PTTL', hash)))
-  local size = call('HLEN', hash)
+  local size = added > 0 and call('HLEN', hash) or 0
   if size > largest_size then largest, largest_size = hash, size end
 end
 
@@ -39,56 +59,75 @@ function M.trim_largest()
   if largest then trim(largest) end
 end
 
--- Delete a notification of a PUID from its queue, and from the inbox unless it was read.
--- Return whether it was in the queue, and whether there was anything.
-local function withdraw(user, puid, id)
-  local facts = call('HGET', key('facts', user), id)
-  local queued = facts and string.match(facts, ' (.*)$') == puid
-  if queued then queues.discard(user, puid, { id }) end
-  local unread = require('inbox').withdraw(user, puid, id)
-  return queued, queued or unread
-end
-
--- Return position and id of earlier notifications, by the place of the item that repeats it, and a key that was used for other content.
-function M.repeated(items)
-  local found = {}
-  for index, item in ipairs(items) do
-    local place, id, digest = recall('key', item[2], item[10])
-    if place and digest ~= item[11] then return nil, item[10] end
-    if place then found[index] = { place, id } end
+-- Return which of some notifications are in the queue of a PUID, by their place, and the list of these.
+local function in_queue(user, puid, ids)
+  local found, mine = {}, {}
+  for index, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do
+    found[index] = facts and string.match(facts, ' (.*)$') == puid
+    if found[index] then mine[#mine + 1] = ids[index] end
   end
-  return found
+  return found, mine
 end
 
--- Delete what new items replace, and subtract it from the sizes of their queues; return the ids by the place of the new item.
-function M.replace(items, some)
-  local found = {}
+-- Find earlier notifications that items repeat: position and id, by the place of the item.
+-- Return them, or nil and a key that was used for other content.
+function M.repeated(items, some)
+  local repeated = {}
   for _, queue in ipairs(some) do
-    for _, index in ipairs(queue.places) do
-      local place, id = recall('topic', queue.puid, items[index][9])
-      if place then
-        local queued, any = withdraw(queue.user, queue.puid, id)
-        if queued then queue.size = queue.size - 1 end
-        if any then found[index] = id end
-      end
+    local found = recall('key', queue.puid, names_of(items, queue.all, KEY))
+    for order, index in ipairs(queue.all) do
+      local earlier = found[order]
+      if earlier and earlier[3] ~= items[index][DIGEST] then return nil, items[index][KEY] end
+      repeated[index] = earlier
     end
   end
-  return found
+  return repeated
+end
+
+-- Delete notifications of a queue to which others will be added, and their entries of the inbox unless they were read.
+-- Subtract them from the size of the queue; return which there were, by their place.
+local function replace_some(queue, ids)
+  local queued, mine = in_queue(queue.user, queue.puid, ids)
+  if #mine > 0 then queues.forget(queue.user, queue.puid, mine) end
+  queue.size = queue.size - #mine
+  local unread = require('inbox').withdraw(queue.user, queue.puid, ids)
+  for index in ipairs(ids) do queued[index] = queued[index] or unread[index] end
+  return queued
+end
+
+-- Delete what new items replace; return the ids by the place of the new item.
+function M.replace(items, some)
+  local replaced = {}
+  for _, queue in ipairs(some) do
+    local places, ids = {}, {}
+    local found = #queue.places > 0 and recall('topic', queue.puid, names_of(items, queue.places, TOPIC)) or {}
+    for order, index in ipairs(queue.places) do
+      if found[order] then places[#places + 1], ids[#ids + 1] = index, found[order][2] end
+    end
+    local deleted = #ids > 0 and replace_some(queue, ids) or {}
+    for order, index in ipairs(places) do replaced[index] = deleted[order] and ids[order] or nil end
+  end
+  return replaced
 end
 
 -- Add to the results of a queue what is repeated and replaced, and remember the names of its new items.
 function M.complete(items, results, repeated, replaced, queue)
-  for index, item in ipairs(items) do
-    if item[2] == queue.puid and repeated[index] then
-      results[index] = { repeated[index][1], queue.size, repeated[index][2] }
-    end
+  for _, index in ipairs(queue.all) do
+    local earlier = repeated[index]
+    if earlier then results[index] = { earlier[1], queue.size, earlier[2] } end
   end
+  local topics, keys, lasts = {}, {}, 0
   for order, index in ipairs(queue.places) do
-    local item, place = items[index], number(queue.items[order][2])
+    local _, _, id, ttl, _, _, _, _, topic, name, digest = unpack(items[index], 1, DIGEST)
+    local place = ' ' .. number(queue.items[order][2]) .. ' ' .. id
     if replaced[index] then results[index][3], results[index][4] = '', replaced[index] end
-    if item[9] and item[9] ~= '' then remember('topic', item[2], item[9], item[4], place .. ' ' .. item[3]) end
-    if item[10] and item[10] ~= '' then remember('key', item[2], item[10], KEY_MS, place .. ' ' .. item[3] .. ' ' .. item[11]) end
+    if topic and topic ~= '' then
+      topics[#topics + 1], topics[#topics + 2], lasts = topic, number(now + ttl) .. place, math.max(lasts, ttl)
+    end
+    if name and name ~= '' then keys[#keys + 1], keys[#keys + 2] = name, number(now + KEY_MS) .. place .. ' ' .. digest end
   end
+  remember('topic', queue.puid, topics, lasts)
+  remember('key', queue.puid, keys, KEY_MS)
 end
 
 -- Return the queues to which items are added.
@@ -104,9 +143,21 @@ function M.purge(puid)
   call('DEL', key('topic', puid), key('key', puid))
 end
 
+-- names: PUID, key and digest of each. Return the first key that was used for other content, "" if none was.
+function M.operations.reused(names)
+  for _, name in ipairs(names) do
+    local earlier = recall('key', name[1], { name[2] })[1]
+    if earlier and earlier[3] ~= name[3] then return name[2] end
+  end
+  return ''
+end
+
 function M.operations.cancel(user, puid, id)
-  local _, any = withdraw(user, puid, id)
-  return any and 1 or 0
+  local queued, mine = in_queue(user, puid, { id })
+  queues.discard(user, puid, mine)
+  local inbox = require('inbox')
+  local unread = inbox.belongs(user, puid, id) and inbox.withdraw(user, puid, { id })[1]
+  return (queued[1] or unread) and 1 or 0
 end
 
 return M

@@ -21,24 +21,32 @@ local function next_position()
   return position
 end
 
--- Group items by queue in the form that "add" takes, with the position of each item in the results.
-local function by_queue(items, repeated)
-  local found, order = {}, {}
+-- Group items by queue. A queue has the places of ``all`` its items; "number_items" adds those that are to be stored.
+local function by_queue(items)
+  local owners, order = {}, {}
   for index, item in ipairs(items) do
-    local user, puid, id, ttl, shown_until, text, domain, held = unpack(item, 1, 8)
-    local queue = found[puid]
+    local user, puid, shown_until = item[1], item[2], item[5]
+    local queue = owners[puid]
     if not queue then
-      queue = { user = user, puid = puid, shown_until = shown_until, items = {}, places = {} }
-      found[puid] = queue
-      order[#order + 1] = queue
+      queue = { user = user, puid = puid, shown_until = shown_until, all = {}, items = {}, places = {} }
+      owners[puid], order[#order + 1] = queue, queue
     end
+    queue.all[#queue.all + 1] = index
+  end
+  return order, owners
+end
+
+-- Add to their queues the items that are not repeated, in the form that "add" takes, and their places in the results.
+local function number_items(items, owners, repeated)
+  for index, item in ipairs(items) do
+    local _, puid, id, ttl, _, text, domain, held = unpack(item, 1, 8)
+    local queue = owners[puid]
     if not (repeated and repeated[index]) then
       queue.items[#queue.items + 1] = { id, next_position(), now + ttl, text, domain, held }
       queue.places[#queue.places + 1] = index
     end
   end
   if position then call('SET', queues.prefix .. 'count', number(position)) end
-  return order
 end
 
 -- items: each with user, PUID, id, time to live (ms), shown_until (ms), text, domain, and whether its entry of the inbox is held.
@@ -46,13 +54,15 @@ end
 -- Results: position and size; also the id of a repeated notification, and of a replaced one, if controlled.
 function operations.push(items, limit, keep, controlled)
   local control, repeated, reused = controlled and require('control'), nil, nil
-  if control then repeated, reused = control.repeated(items) end
+  local some, owners = by_queue(items)
+  if control then repeated, reused = control.repeated(items, some) end
   if reused then return { reused } end
-  local results, left, some = {}, MAX_DISCARDED_FIRST, by_queue(items, repeated)
+  local results, left = {}, MAX_DISCARDED_FIRST
   for _, queue in ipairs(some) do
     left, queue.size = queues.tidy(queue.user, queue.puid, queue.shown_until, limit, left)
     if not left then return TIDY_FIRST end
   end
+  number_items(items, owners, repeated)
   local replaced = control and control.replace(items, some)
   for _, queue in ipairs(some) do
     for index, place in ipairs(queue.places) do

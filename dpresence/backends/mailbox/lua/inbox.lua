@@ -6,31 +6,39 @@ local inboxes, held = queues.prefix .. 'inboxes', queues.prefix .. 'held'
 local M = { operations = {} }
 local operations = M.operations
 
-local function show(user, id, position)
-  call('ZADD', key('inbox', user), number(position), id)
-  call('ZADD', key('unread', user), number(position), id)
-  call('ZADD', inboxes, 'LT', number(position), user)
+-- Add members with scores to a sorted set: a list of score and member in turn.
+local function add(name, members, option)
+  if #members > 0 then call('ZADD', name, option or 'CH', unpack(members)) end
 end
 
-local function hold(user, puid, id, position, ends)
-  call('ZADD', key('held', puid), number(position), id)
-  call('ZADD', key('holds', user), number(position), id)
-  call('ZADD', held, number(ends), user .. ' ' .. puid .. ' ' .. id)
-end
-
--- Store one entry. held_until: 0 for one that is shown.
-local function keep(user, puid, id, position, text, domain, held_until)
-  call('HSET', key('kept', user), id, number(held_until) .. ' ' .. puid .. ' ' .. domain .. ' ' .. text)
-  if held_until > 0 then hold(user, puid, id, position, held_until) else show(user, id, position) end
+-- Store entries of one grant, each: id, position, text, domain, held_until (ms), which is 0 for one that is shown.
+local function keep(user, puid, entries)
+  local values, shown, hidden, ends = {}, {}, {}, {}
+  for index, entry in ipairs(entries) do
+    local id, position, text, domain, held_until = unpack(entry)
+    local places = held_until > 0 and hidden or shown
+    values[2 * index - 1], values[2 * index] = id, number(held_until) .. ' ' .. puid .. ' ' .. domain .. ' ' .. text
+    places[#places + 1], places[#places + 2] = number(position), id
+    if held_until > 0 then ends[#ends + 1], ends[#ends + 2] = number(held_until), user .. ' ' .. puid .. ' ' .. id end
+  end
+  if #values > 0 then call('HSET', key('kept', user), unpack(values)) end
+  add(key('inbox', user), shown)
+  add(key('unread', user), shown)
+  add(inboxes, shown[1] and { shown[1], user } or {}, 'LT')
+  add(key('held', puid), hidden)
+  add(key('holds', user), hidden)
+  add(held, ends)
 end
 
 -- Store entries of new notifications; each item: id, position, end (ms), text, domain, whether it is held.
 function M.keep(some)
   for _, queue in ipairs(some) do
-    for _, item in ipairs(queue.items) do
-      local id, position, ends, text, domain, is_held = unpack(item)
-      keep(queue.user, queue.puid, id, position, text, domain, is_held and ends or 0)
+    local entries = {}
+    for index, item in ipairs(queue.items) do
+      local id, position, ends, text, domain, is_held = unpack(item, 1, 6)
+      entries[index] = { id, position, text, domain, is_held and ends or 0 }
     end
+    keep(queue.user, queue.puid, entries)
   end
 end
 
@@ -118,17 +126,23 @@ function operations.remove_entry(user, id)
   return call('ZSCORE', key('inbox', user), id) and remove(user, { id }) or 0
 end
 
--- Delete an entry that is unread or held, of one PUID; return whether there was one.
-function M.withdraw(user, puid, id)
+-- Return whether there is an entry of a notification to a PUID.
+function M.belongs(user, puid, id)
   local value = call('HGET', key('kept', user), id)
-  if not value then return false end
-  local ends, owner = parts(value)
-  if owner ~= puid then return false end
-  if ends > 0 then
-    drop_held(user, puid, { id })
-    return true
+  return value and select(2, parts(value)) == puid
+end
+
+-- Delete entries of a grant that are unread or held; return which there were, by their place.
+function M.withdraw(user, puid, ids)
+  local found, shown, hidden = {}, {}, {}
+  local unread, holds = call('ZMSCORE', key('unread', user), unpack(ids)), call('ZMSCORE', key('holds', user), unpack(ids))
+  for index, id in ipairs(ids) do
+    found[index] = unread[index] or holds[index]
+    if unread[index] then shown[#shown + 1] = id elseif holds[index] then hidden[#hidden + 1] = id end
   end
-  return call('ZSCORE', key('unread', user), id) and remove(user, { id }) == 1
+  remove(user, shown)
+  drop_held(user, puid, hidden)
+  return found
 end
 
 -- Return how many were deleted, and whether more may remain.
@@ -156,15 +170,17 @@ function operations.release(user, puid, most)
   local ids = call('ZRANGE', key('held', puid), 0, MAX_PER_OPERATION - 1)
   local last = call('ZREVRANGE', key('inbox', user), 0, 0, 'WITHSCORES')[2]
   local position = math.max(queues.microseconds, tonumber(last or 0) + 1)
+  local entries = {}
   for index, id in ipairs(ids) do
     local value = call('HGET', key('kept', user), id)
     local ends, _, domain, text = parts(value or '0   ')
     if ends > now then
-      keep(user, puid, id, position + index, text, domain, 0)
+      entries[#entries + 1] = { id, position + index, text, domain, 0 }
     else
       call('HDEL', key('kept', user), id)
     end
   end
+  keep(user, puid, entries)
   remove_from_held(user, puid, ids)
   return { 0, call('EXISTS', key('held', puid)) == 1 }
 end
@@ -247,7 +263,7 @@ end
 function operations.restore_inbox(items)
   for _, item in ipairs(items) do
     local user, puid, id, position, text, domain, is_read, held_until = unpack(item)
-    keep(user, puid, id, position, text, domain, held_until)
+    keep(user, puid, { { id, position, text, domain, held_until } })
     if is_read then call('ZREM', key('unread', user), id) end
   end
   return #items

@@ -25,9 +25,10 @@ local function forget(user, puid, ids)
   call('HDEL', key('facts', user), unpack(ids))
   call('HDEL', key('text', user), unpack(ids))
   call('ZREM', key('ends', puid), unpack(ids))
-  call('ZREM', key(RECEIVED, puid), unpack(ids))
   call('ZREM', key('queue', puid), unpack(ids))
-  return call('ZREM', key('order', user), unpack(ids))
+  local count = call('ZREM', key('order', user), unpack(ids))
+  if count < #ids then call('ZREM', key(RECEIVED, puid), unpack(ids)) end
+  return count
 end
 
 -- Delete notifications of one queue; return how many were undelivered.

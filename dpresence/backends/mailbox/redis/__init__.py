@@ -4,7 +4,7 @@ The server's configuration determines whether an acknowledged write is on disk: 
 default of Redis, a crash may lose the last one or two seconds; the log contains a warning at startup.
 
 The work of one script is bounded over all its queues, and so is the total weight of one batch (``_weight``). A larger call runs several
-scripts. ``push`` remains atomic: earlier scripts discard entries of its queues that are due.
+scripts: first those that discard entries that are due, in ``push``, and then one for each ``_PUSHED`` notifications.
 
 ``inbox`` has the inboxes. Data of an earlier version is migrated when it is needed, and the rest by sweeps. Processes of that
 version may run beside processes of this version: the data that they store is migrated in the same way, but they do not see the data of
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _SCRIPT = script(__package__.rpartition(".")[0], "batch")
 _encode_json = msgspec.json.Encoder().encode
+_PUSHED = 25
+"""Maximum number of notifications that one script stores: with topic and key, in as many queues, a thousand commands."""
 _PUSH_WEIGHT = 12
 _TIDY_WEIGHT = 5
 """Weight of the entries that storing or counting discards itself."""
@@ -105,8 +107,17 @@ class RedisMailbox(RedisInbox, Mailbox):
         return total
 
     def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
-        if not items:
-            return []
+        if len(items) > _PUSHED:
+            self._check_keys(items)
+        return [stored for some in slices(items, _PUSHED) for stored in self._push(some, limit)]
+
+    def _check_keys(self, items: Sequence[Push]) -> None:
+        """Refuse a push of several steps before its first one."""
+        names = [(one.notification.puid, one.control.key, one.control.digest) for one in items if one.control and one.control.key]
+        if names and (reused := self._call("reused", (), names)):
+            raise Conflict(REUSED.format(reused))
+
+    def _push(self, items: Sequence[Push], limit: int) -> Sequence[Stored]:
         brief = [_brief(one) for one in items]
         queues = {(one.user, one.notification.puid): one.shown_until for one in items}
         controlled = any(one.control for one in items)

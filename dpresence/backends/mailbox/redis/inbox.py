@@ -98,9 +98,9 @@ def _item(one: InboxRecord) -> tuple[Any, ...]:
     return one["user"], content["puid"], content["id"], one["position"], text, one["domain"], one["read"], one["held_until"] or 0
 
 
-def slices(items: Sequence[T]) -> list[Sequence[T]]:
-    """Return the items in groups of ``MAX_PER_OPERATION``."""
-    return [items[start : start + MAX_PER_OPERATION] for start in range(0, len(items), MAX_PER_OPERATION)]
+def slices(items: Sequence[T], size: int = MAX_PER_OPERATION) -> list[Sequence[T]]:
+    """Return the items in groups of ``size``."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def notification_of(text: str) -> Notification:
