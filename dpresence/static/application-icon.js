@@ -2,7 +2,7 @@
 
 import { applicationSign } from "./application-sign.js";
 import { byId } from "./dom.js";
-import { announce, attempt, call } from "./page.js";
+import { announce, attempt, call, confirmAction, onClick } from "./page.js";
 import { _ } from "./texts.js";
 
 const PIXELS = 256;
@@ -28,7 +28,7 @@ async function smaller(file) {
  * @param {string} path of the application
  */
 export function manageIcon(path) {
-  const input = byId("icon", HTMLInputElement), error = byId("icon-error"), button = byId("remove-icon");
+  const input = byId("icon", HTMLInputElement), error = byId("icon-error");
   input.addEventListener("change", () => attempt(input, async () => {
     const [file] = input.files ?? [];
     input.value = "";
@@ -46,12 +46,14 @@ export function manageIcon(path) {
     showIcon(stored);
     announce(_("The icon is saved."));
   }));
-  button.addEventListener("click", () => attempt(button, async () => {
+  onClick("remove-icon", async () => {
+    const detail = _("People see the first letter of your domain instead. You need the picture to set it again.");
+    if (!(await confirmAction(_("Remove the icon?"), detail, _("Remove the icon")))) return;
     await call("DELETE", `${path}/icon`);
     showIcon(await call("GET", path));
     input.focus();
     announce(_("The icon is removed."));
-  }));
+  });
 }
 
 /** @param {{appid: string, domain: string, icon?: string}} application */

@@ -1,7 +1,7 @@
 // The choice of the sidebar of quiet hours: from a time to another one, every day, in the time zone of the browser.
 
 import { byId } from "./dom.js";
-import { announce, attempt, call } from "./page.js";
+import { announce, attempt, call, confirmAction } from "./page.js";
 import { _ } from "./texts.js";
 import { clockTime } from "./times.js";
 
@@ -25,9 +25,14 @@ export function showQuietHours({ hours }) {
   if (hours && simple) saved = { from: hours.weekly[0].from, to: hours.weekly[0].to.replace("24:00", "00:00") };
   if ([on, from, to].some((input) => input === document.activeElement)) return;
   on.checked = hours !== null;
+  showTimes(simple);
+  if (saved && simple) [from.value, to.value] = [saved.from, saved.to];
+}
+
+/** Show the fields, or that a program has set other hours. @param {boolean} simple */
+function showTimes(simple) {
   times.hidden = !simple;
   byId("quiet-other").hidden = simple;
-  if (saved && simple) [from.value, to.value] = [saved.from, saved.to];
 }
 
 /** Return the time of day at which the quiet hours of now end, as its language writes it; "" if it is not known. */
@@ -57,6 +62,7 @@ async function send(wanted) {
   if (wanted) await call("PUT", "/hours", { zone, weekly: [{ days: DAYS, ...wanted }] });
   else await call("DELETE", "/hours");
   saved = wanted;
+  showTimes(true);
 }
 
 /** @param {Times} sent */
@@ -64,10 +70,18 @@ function inWords(sent) {
   return _("Applications see you as offline from %(start)s to %(end)s.", { start: clockTime(sent.from), end: clockTime(sent.to) });
 }
 
+/** Return whether hours that this page cannot set again may be deleted; otherwise they stay. */
+async function mayDelete() {
+  const detail = _("A program has set them, and this page cannot set them again. Applications then see your status at those times, too.");
+  on.checked = !(await confirmAction(_("Delete your quiet hours?"), detail, _("Delete")));
+  return !on.checked;
+}
+
 /** Send what the person has chosen, if the service has something else. @param {() => void} changed is called after a change */
 async function save(changed) {
   const wanted = on.checked ? { from: from.value, to: to.value } : null;
   if (JSON.stringify(wanted) === JSON.stringify(saved) || (wanted && !areValid(wanted))) return;
+  if (!wanted && times.hidden && !(await mayDelete())) return;
   if (await attempt(on, () => send(wanted))) announce(wanted ? inWords(wanted) : _("You have no quiet hours."));
   else on.checked = saved !== null;
   changed();

@@ -2,6 +2,7 @@
 
 import { announce, attempt, call, confirmAction } from "./page.js";
 import { _ } from "./texts.js";
+import { offerUndo } from "./undo.js";
 
 /** @typedef {import("./sidebar-items.js").Grant} Grant */
 
@@ -12,20 +13,23 @@ import { _ } from "./texts.js";
  * @param {boolean} pushes whether the service has Web Push
  * @returns {import("./sidebar-items.js").GrantActions}
  */
-export function grantActions({ appid, domain, paused }, refresh, pushes) {
-  /** @param {HTMLElement} control @param {object} body @param {string} done */
-  const change = async (control, body, done) => {
+export function grantActions({ appid, domain, paused, until }, refresh, pushes) {
+  /** @param {HTMLElement | null} control @param {object} body @param {(text: string) => void} say @param {string} done */
+  const send = async (control, body, say, done) => {
     const changed = await attempt(control, () => call("PATCH", `/grant/${appid}`, body));
     await refresh();
-    if (changed) announce(done);
+    if (changed) say(done);
   };
+  /** @param {HTMLElement} control @param {object} body @param {string} done */
+  const change = (control, body, done) => send(control, body, announce, done);
+  const restoreEnd = () => send(null, { until }, announce, _("The access of %(domain)s ends as before.", { domain }));
   const resumed = _("%(domain)s sees your status again.", { domain });
-  const hidden = _("%(domain)s sees you as offline now.", { domain });
+  const hidden = _("%(domain)s sees you as offline now, and its notifications wait.", { domain });
   return {
     pause: (button) => change(button, { paused: !paused }, paused ? resumed : hidden),
     show: (choice, shows) =>
       change(choice, { shows }, shows === "reachable" ? _("%(domain)s sees only whether you are online.", { domain }) : _("%(domain)s sees your status.", { domain })),
-    keep: (button) => change(button, { until: null }, _("%(domain)s sees you until you stop it.", { domain })),
+    keep: (button) => send(button, { until: null }, (done) => offerUndo(done, () => {}, restoreEnd), _("%(domain)s sees you until you stop it.", { domain })),
     push: pushes ? (box, push) => change(box, { push }, pushChanged(domain, push)) : null,
     revoke: async (button) => {
       const detail = _("The application can no longer see you. Undelivered notifications are deleted. It can ask you again.");

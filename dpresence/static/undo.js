@@ -1,4 +1,4 @@
-// Actions that are held back for some seconds, so that the user can undo them: they are sent when that time is over or the page is left.
+// Actions that the user can undo for some seconds. Those that are held back are sent when that time is over or the page is left.
 
 import { byId, element } from "./dom.js";
 import { _ } from "./texts.js";
@@ -15,9 +15,9 @@ export function sendHeld() {
 addEventListener("pagehide", sendHeld);
 
 /**
- * Hold an action back, and offer to undo it. An earlier one is sent now. The focus moves to the button, which follows the lists of the page.
+ * Offer to undo an action, which is held back, or which another call takes back. An earlier one is sent now. The focus moves to the button, which follows the lists of the page.
  * @param {string} text what was done
- * @param {() => void} send
+ * @param {() => void} send sends an action that is held back; does nothing for one that was sent
  * @param {() => void} undo
  */
 export function offerUndo(text, send, undo) {

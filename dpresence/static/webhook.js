@@ -165,6 +165,8 @@ onClick("webhook-test", async () => {
 });
 
 onClick("webhook-secret", async () => {
+  const detail = _("The present secret ends in a day. The service of the application has to check with the new one by then.");
+  if (!(await confirmAction(_("Create a new secret?"), detail, _("Create")))) return;
   const { secret } = await call("POST", `${path}/secret`);
   showSecret(secret, true);
 });

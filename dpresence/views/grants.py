@@ -37,7 +37,8 @@ def get_grant(request: Request) -> Response | GrantQuestion:
         redirect_url(redirect or "", application.domain, _scheme(application), ("Presence-Error", "denied"))  # refuses an invalid redirect
     if not is_page:
         return GrantQuestion.of(application)
-    matching = (grant for grant in request.services.grants.of(request.validated["account"].id).grants if grant.appid == application.id)
+    account, services = request.validated["account"], request.services
+    matching = (grant for grant in services.grants.of(account.id).grants if grant.appid == application.id)
     granted = next(matching, None)
     template = templates.Question(
         application=application,
@@ -45,6 +46,7 @@ def get_grant(request: Request) -> Response | GrantQuestion:
         granted=granted,
         form_token=form_token_of(request),
         status=_status(request),
+        quiet=services.quiet_hours.are_now(account),
     )
     return page(request, template, form_target=f"{_scheme(application)}://{application.domain}")
 

@@ -118,6 +118,7 @@ class Question(Template):
 
     :param granted: the existing grant, if there is one.
     :param status: merged status of the user's connected devices, None without any.
+    :param quiet: true during quiet hours of the user.
     """
 
     name = "grant"
@@ -126,6 +127,7 @@ class Question(Template):
     granted: Grant | None
     form_token: str
     status: Status | None
+    quiet: bool
 
 
 @dataclass(frozen=True, slots=True)

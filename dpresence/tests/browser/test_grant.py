@@ -93,6 +93,30 @@ def test_who_is_connected_already_is_informed_and_nothing_is_opened(browser: Bro
         assert browser.tabs == 1
 
 
+def test_the_question_says_that_quiet_hours_hide_the_person(browser: Browser, scene: Scene, axe: Axe) -> None:
+    application, una = scene.application(), Person(scene.service.origin, "una@example.org")
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    una.call("PUT", "/hours", {"zone": "UTC", "weekly": [{"days": days, "from": "00:00", "to": "24:00"}]})
+    with una.device("online", device="phone"):
+        ask(browser, scene, application, una.email)
+        assert f"until they end, {application.domain} will see you as offline, and its notifications wait." in browser.text()
+        assert "your status is online" not in browser.text()
+        axe.check(browser, "grant-quiet")
+        browser.click("Allow")
+        browser.wait(lambda it: it.title == "Chess")
+
+
+def test_who_allows_for_an_hour_is_told_when_the_access_ends(browser: Browser, scene: Scene) -> None:
+    application = scene.application()
+    ask(browser, scene, application, "ule@example.org")
+    browser.click_on("#until [value=hour]")
+    browser.click("Allow")
+    browser.wait(lambda it: it.title == "Chess" and it.tabs == 2)
+    browser.tab(1)
+    browser.wait(lambda it: f"You have allowed {application.domain} to see you" in it.find("#allowed").text)
+    assert "Its access ends on" in browser.find("#allowed").text
+
+
 @pytest.mark.parametrize("text", [MARKUP, pytest.param(ATTRIBUTE, marks=pytest.mark.faults)])
 def test_markup_in_a_name_or_description_is_text_and_no_script_runs(browser: Browser, scene: Scene, text: str) -> None:
     ask(browser, scene, scene.application(name=text[:64], description=text), "dan@example.org")

@@ -195,6 +195,11 @@ def choose_icon(browser: Browser, home: str, appid: str) -> None:
     browser.wait(lambda it: it.run("return document.querySelector('#sign img')?.naturalWidth") == 128)
     assert shown(browser, "#icon-error") == ""
     browser.click("Remove the icon")
+    browser.wait(lambda it: "People see the first letter of your domain instead." in shown(it, "#question"))
+    browser.press(Keys.ESCAPE)
+    assert browser.count("#sign img") == 1
+    browser.click("Remove the icon")
+    browser.confirm()
     browser.wait(lambda it: shown(it, "#sign") == "L" and browser.run("return document.activeElement.id") == "icon")
     browser.find("#icon").send_keys(str(STATIC / "icon-512.png"))
     browser.wait(lambda it: it.count("#sign img") == 1 and "The icon is saved." in it.text())

@@ -68,6 +68,24 @@ def test_times_are_sent_once_when_the_person_leaves_them_and_the_page_says_what_
     browser.assert_quiet()
 
 
+def test_hours_that_a_program_has_set_are_deleted_only_once_confirmed(stage: Stage, browser: Browser) -> None:
+    weekly = [{"days": ["sat", "sun"], "from": "22:00", "to": "07:00"}]
+    stage.sue.call("PUT", "/hours", {"zone": "UTC", "weekly": weekly})
+    browser.open(f"{stage.origin}/sidebar")
+    browser.wait(lambda it: it.find("#quiet-other").is_displayed())
+    browser.click_on("#quiet")
+    browser.wait(lambda it: "this page cannot set them again" in it.find("#question").text)
+    browser.press(Keys.ESCAPE)
+    browser.wait(lambda it: it.find("#quiet").is_selected())
+    assert stage.sue.call("GET", "/hours")["hours"]["weekly"] == weekly
+    browser.click_on("#quiet")
+    browser.confirm()
+    told(browser, "#status", "You have no quiet hours.")
+    assert stage.sue.call("GET", "/hours")["hours"] is None
+    assert browser.find("#quiet-times").is_displayed() and not browser.find("#quiet-other").is_displayed()
+    browser.assert_quiet()
+
+
 def test_two_equal_times_and_a_missing_one_are_not_sent(browser: Browser) -> None:
     browser.find("#quiet-from").send_keys("0700AM", Keys.ENTER)
     browser.find("#quiet-to").send_keys("0700AM", Keys.ENTER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -138,6 +140,25 @@ def test_another_device_that_is_more_reachable_is_reported(stage: Stage) -> None
     stage.browser.wait(lambda it: "see you as offline." in it.text())
     stage.browser.click("Online")
     assert stage.updates(2) == [("offline", "explicit"), ("online", "explicit")]
+
+
+def test_the_end_of_a_grant_is_removed_and_restored(stage: Stage) -> None:
+    path, end = f"/grant/{stage.application.appid}", int(time.time() * 1000) + 3_600_000
+
+    def ends() -> int | None:
+        return stage.sue.call("GET", "/grants")["grants"][0]["until"]
+
+    stage.sue.call("PATCH", path, {"until": end})
+    stage.browser.open(f"{stage.origin}/sidebar")
+    stage.wait_for("grants", lambda text: "Ends on" in text)
+    stage.browser.click("Keep")
+    stage.browser.wait(lambda it: "sees you until you stop it." in it.find("#undo").text)
+    assert ends() is None
+    stage.browser.click("Undo")
+    stage.browser.wait(lambda it: "ends as before." in it.find("#status").text and "Ends on" in stage.part("grants"))
+    assert ends() == end
+    stage.sue.call("PATCH", path, {"until": None})
+    stage.browser.assert_quiet()
 
 
 def test_pause_hides_a_user_and_resume_shows_them_again(stage: Stage) -> None:

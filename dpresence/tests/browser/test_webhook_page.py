@@ -73,7 +73,7 @@ def test_a_webhook_from_its_first_message_to_its_end(browser: Browser, scene: Sc
     browser.wait(lambda it: shown(it, "#webhook-badge") == "On" and any("Test" in one and "Delivered" in one for one in attempts(it)))
     axe.check(browser, "webhook")
 
-    browser.click("Create a new secret")
+    confirm(browser, "Create a new secret")
     browser.wait(lambda it: shown(it, "#secret") not in ("", secret))
     assert "stays valid for a day" in shown(browser, "#new-secret")
 
