@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -141,7 +141,7 @@ def check_database(settings: Settings, clock: Clock) -> tuple[str | None, str, s
 
 
 def check_partitions(settings: Settings, clock: Clock) -> None:
-    """Check that the settings of the partitions fit those that are stored, if there are any, without a change.
+    """Check that the settings of the partitions fit those that are stored, or else the data in Redis, without a change.
 
     :raises SettingError: they do not; see ``check_database`` for more.
     :raises BackendUnavailable: the database does not answer.
@@ -152,8 +152,13 @@ def check_partitions(settings: Settings, clock: Clock) -> None:
     with opened_database(settings, clock) as database:
         present, newest = migrate.check(database)
         stored = SqlDirectory(database).partitions() if present == newest else ()
-        if stored and settings.storage.tracker == "redis":
+        if settings.storage.tracker != "redis":
+            return
+        if stored:
             partitions.refuse_other_partitions(settings.redis, stored)
+        else:
+            with suppress(BackendUnavailable, ModuleNotFoundError):  # ``check_redis`` names these
+                partitions.refuse_unpartitioned_data(settings.redis)
 
 
 def check_redis(settings: Settings) -> None:

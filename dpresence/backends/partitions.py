@@ -66,13 +66,32 @@ def send_signal(settings: RedisSettings, directory: Directory, topic: Topic, key
 def _names(redis: RedisSettings, directory: Directory) -> Sequence[str]:
     """Return the names of the servers of the partitions; "" if there is only one.
 
-    :raises SettingError: the settings do not fit the stored partitions.
+    :raises SettingError: the settings do not fit the stored partitions, or the data in Redis.
     """
-    urls = [redis_name(url) for url in redis.tracker_urls]
-    names = [urls[number % len(urls)] for number in range(redis.partitions)] if redis.partitions > 1 else [""]
-    stored = directory.claim_partitions(names)
+    stored = directory.partitions()
+    if not stored:
+        refuse_unpartitioned_data(redis)
+        urls = [redis_name(url) for url in redis.tracker_urls]
+        names = [urls[number % len(urls)] for number in range(redis.partitions)] if redis.partitions > 1 else [""]
+        stored = directory.claim_partitions(names)
     refuse_other_partitions(redis, stored)
     return stored
+
+
+def refuse_unpartitioned_data(redis: RedisSettings) -> None:
+    """Check before the partitions are stored that no process has used a tracker without them, and may still do so.
+
+    :raises SettingError: a process has.
+    :raises BackendUnavailable: a server does not answer.
+    """
+    from .tracker.redis import key_prefix
+
+    for server in _servers(redis, None).values() if redis.partitions > 1 else ():
+        key = f"{key_prefix(server, None)}meta"
+        if server.command("EXISTS", key):
+            raise SettingError(
+                f"redis.partitions = {redis.partitions}: must be 1, as this service has data in Redis without partitions ({key})"
+            )
 
 
 def refuse_other_partitions(redis: RedisSettings, stored: Sequence[str]) -> None:

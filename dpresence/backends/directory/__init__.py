@@ -83,6 +83,10 @@ class Directory(
         """Write ``mode`` (``production`` or ``development``) to a store that has no mode yet; return the stored mode."""
 
     @abstractmethod
+    def partitions(self) -> Sequence[str]:
+        """Return the stored server of each partition of the tracker, empty if no service with a tracker in Redis has started."""
+
+    @abstractmethod
     def claim_partitions(self, servers: Sequence[str]) -> Sequence[str]:
         """Write the server of each partition of the tracker to a store that has none yet; return the stored servers, by partition."""
 

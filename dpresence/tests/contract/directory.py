@@ -51,8 +51,9 @@ class DirectoryContract(
         assert backend.claim_mode("production") == "development"
 
     def test_the_partitions_that_were_written_first_stand(self, backend):
+        assert backend.partitions() == []
         assert backend.claim_partitions(["a", "b", "a"]) == ["a", "b", "a"]
-        assert backend.claim_partitions(["b"]) == ["a", "b", "a"]
+        assert backend.claim_partitions(["b"]) == backend.partitions() == ["a", "b", "a"]
 
     def test_a_reachable_store_answers_a_ping(self, backend):
         assert backend.ping() is None

@@ -49,6 +49,7 @@ PAIRING = Pairing(b"device-code", "BCDFGHJK", "lamp", "Example lamp", "192.0.2.1
 CALLS: dict[str, Callable[[Directory], Any]] = {
     "ping": lambda it: it.ping(),
     "claim_mode": lambda it: it.claim_mode("production"),
+    "partitions": lambda it: it.partitions(),
     "claim_partitions": lambda it: it.claim_partitions([""]),
     "sweep": lambda it: it.sweep(),
     "sign_in": lambda it: it.sign_in(IDENTITY, NOW),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dpresence.backends import check_redis, load, load_directory, send_signal
+from dpresence.backends.sql import tables
 from dpresence.backends.tracker.partitions import PartitionedTracker
 from dpresence.commands.cli import main
 from dpresence.errors import SettingError
@@ -91,6 +93,47 @@ def test_a_service_with_one_partition_may_change_its_server_and_gets_no_other_nu
     load(replace(one, redis=RedisSettings(second.url)), FakeClock()).close()
     with pytest.raises(SettingError, match=r"^redis\.partitions = 4: must be 1"):
         load(settings, FakeClock())
+
+
+ONE = r"^redis\.partitions = 4: must be 1, as this service has data in Redis without partitions \(dpresence:t:meta\)$"
+
+
+@pytest.fixture
+def upgraded(settings, redis_server):
+    """A service of an earlier version, without stored partitions, whose database was upgraded."""
+    redis_server.client.flushall()
+    one = replace(settings, redis=RedisSettings(settings.redis.url))
+    load(one, FakeClock()).close()
+    directory = load_directory(one, FakeClock())
+    directory.database.run(lambda connection: connection.execute(tables.partitions.delete()))
+    directory.close()
+    return one
+
+
+def test_the_first_start_of_this_version_keeps_the_partition_of_a_service_that_has_run(upgraded, settings):
+    with pytest.raises(SettingError, match=ONE):
+        load(settings, FakeClock())
+    load(upgraded, FakeClock()).close()
+
+
+def test_a_service_that_has_run_gets_partitions_once_its_presence_is_deleted(upgraded, settings, redis_server):
+    redis_server.client.delete(*redis_server.client.keys("dpresence:t:*"))
+    load(settings, FakeClock()).close()
+
+
+@pytest.mark.parametrize("revision", ["0026_since_0014", "0023_since_0014"])
+def test_a_check_before_an_upgrade_finds_that_the_service_has_one_partition(upgraded, settings, tmp_path, capsys, revision):
+    directory = load_directory(upgraded, FakeClock())
+    directory.database.run(lambda connection: connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'"))
+    directory.close()
+    assert main(["--ini", ini_of(settings, tmp_path), "check"]) == 1
+    assert [line for line in capsys.readouterr().out.splitlines() if re.search(ONE, line)]
+
+
+def test_a_service_whose_presence_was_in_memory_may_begin_with_partitions(settings, redis_server):
+    redis_server.client.flushall()
+    load(replace(settings, storage=replace(settings.storage, tracker="memory")), FakeClock()).close()
+    load(settings, FakeClock()).close()
 
 
 def test_a_command_signals_to_every_service(settings):

@@ -90,7 +90,6 @@ class SqlDirectory(
 
     @reading()
     def partitions(self, connection: Connection) -> Sequence[str]:
-        """Return the stored server of each partition of the tracker, empty if no service with a tracker in Redis has started."""
         return list(connection.scalars(select(tables.partitions.c.server).order_by(tables.partitions.c.number)))
 
     @reading()
