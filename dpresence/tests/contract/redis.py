@@ -83,17 +83,18 @@ class RedisServer:
 
     def kill(self) -> None:
         """End it without a warning."""
-        if self.process is not None:
-            self.signal(signal.SIGKILL)
-            self.process.wait(PATIENCE_SECONDS)
-            self.process = None
+        self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         """End it by the book."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> None:
         if self.process is not None:
-            self.signal(signal.SIGTERM)
+            self.signal(number)
             self.process.wait(PATIENCE_SECONDS)
             self.process = None
+            self.client.close()
 
     def forget(self) -> None:
         """Kill it and delete its files."""

@@ -57,6 +57,7 @@ class Sentinel:
             self.process.kill()
             self.process.wait(PATIENCE_SECONDS)
             self.process = None
+            self.client.close()
 
     def view(self) -> dict[str, Any]:
         """Return what it says about the primary."""

@@ -44,7 +44,7 @@ sweep of accounts runs once a minute."""
 STEADY_MINUTES = 10
 """The slope of memory is judged when the part without kills takes this long; what is shorter is noise."""
 PERMANENT_KEYS = {"t:meta", "t:processes", "t:feeds", "t:dead", "t:ended", "m:count", "m:ends"}  # docs/scaling.md
-PERMANENT_ROWS = {"service": 1}
+PERMANENT_ROWS = {"service": 1, "partitions": 1}
 SETTINGS = {
     "workers = 2": f"workers = {WORKERS}",
     "presence.grace_seconds = 15": f"presence.grace_seconds = {GRACE}",
