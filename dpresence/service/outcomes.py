@@ -86,9 +86,12 @@ class Outcomes:
         self._changed.add(appid)
 
     def place(self, appid: str, accepted: Iterable[Accepted]) -> None:
-        """Record the positions in the mailbox of notifications that are followed, and follow those no more that repeat others."""
+        """Record the positions in the mailbox of notifications that are followed, and follow those no more that repeat others.
+
+        The position of one that is repeated is recorded again, as the process that stored it may have ended before.
+        """
         stored = list(accepted)
-        if positions := {each.notification.id: each.position for each in stored if each.position and not each.repeated}:
+        if positions := {each.repeated or each.notification.id: each.position for each in stored if each.position}:
             self._directory.place_followed(appid, positions)
         if repeating := [each.notification.id for each in stored if each.repeated]:
             self._directory.unfollow(appid, repeating)
@@ -213,7 +216,8 @@ class Outcomes:
         for puid in {each.puid for each in waiting} & grants.keys():
             self._end_dropped(grants[puid], [each for each in waiting if each.puid == puid])
         ended = [each for each in left if each.ended_at is not None]  # with something held that follows a delivery
-        self._directory.postpone_outcomes({each.id: _until_next_check(each, now) for each in waiting + ended})
+        if waiting or ended:
+            self._directory.postpone_outcomes({each.id: _until_next_check(each, now) for each in waiting + ended})
 
     def _check_queue(self, queue: str) -> None:
         user, _, puid = queue.partition(" ")

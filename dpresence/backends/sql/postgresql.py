@@ -8,7 +8,7 @@ import re
 import select
 from typing import Any
 
-from gevent import monkey
+from gevent import Timeout, monkey
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
@@ -144,10 +144,14 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
 def _notice_gone(context: ExceptionContext) -> None:
     """Treat an error of a server that stops, recovers or became read-only as a disconnect: SQLAlchemy then replaces every connection.
 
-    A new connection resolves the host name again, and refuses a server that is not writable (``target_session_attrs``).
+    A new connection resolves the host name again, and refuses a server that is not writable (``target_session_attrs``). A deadline in
+    the middle of several statements becomes an error of the driver; then this connection alone is replaced, as answers are on their way.
     """
-    if (getattr(context.original_exception, "sqlstate", None) or "").startswith(_CONNECTION_LOST):
+    error = context.original_exception
+    if (getattr(error, "sqlstate", None) or "").startswith(_CONNECTION_LOST):
         context.is_disconnect = True
+    elif isinstance(error.__context__, Timeout):
+        context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
 
 
 def reason_of(error: Exception) -> str:

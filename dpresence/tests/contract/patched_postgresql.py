@@ -108,6 +108,14 @@ def test_a_call_past_its_deadline_changes_nothing(make):
     database.run(write)
 
 
+def test_several_statements_past_their_deadline_leave_no_error_in_the_log(make, caplog):
+    database, sleeps = make(deadline_seconds=0.3), [{"seconds": 0.2}] * 5
+    with pytest.raises(BackendUnavailable):
+        database.run(lambda connection: connection.execute(text("SELECT pg_sleep(:seconds)"), sleeps))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert database.run(mode) is None
+
+
 def test_a_statement_of_an_abandoned_call_ends_soon_at_the_server(make):
     ours, theirs = make(deadline_seconds=0.5), make()
 

@@ -189,7 +189,7 @@ def test_every_notification_gets_its_outcomes_in_order_although_everything_is_ki
             life.cancel_last()
             seconds = 3 * LEASE_SECONDS + SHORT_SECONDS
             for entries in (receiver.outcomes, lambda: life.channel):
-                eventually(lambda entries=entries: not unended(life.sent, entries()), seconds=seconds)
+                eventually(lambda entries=entries: all_ended(life.sent, entries()), seconds=seconds)
             time.sleep(3)  # what was opened last
             told = logged(cluster.url, receiver.app.appid)
             eventually(lambda: first_of_each(receiver.outcomes()) == told, seconds=LEASE_SECONDS)
@@ -203,9 +203,11 @@ def test_every_notification_gets_its_outcomes_in_order_although_everything_is_ki
         figures.count("outcomes", "outcomes that came twice by webhook", again, NOTIFICATIONS // 10)
 
 
-def unended(sent: dict[str, str], entries: Iterable[dict[str, Any]]) -> set[str]:
-    """Return the notifications without an end."""
-    return sent.keys() - {entry["id"] for entry in entries if entry["outcome"] in ENDS}
+def all_ended(sent: dict[str, str], entries: Iterable[dict[str, Any]]) -> bool:
+    """Return True, or name notifications without an end."""
+    left = sent.keys() - {entry["id"] for entry in entries if entry["outcome"] in ENDS}
+    assert not left, f"{len(left)} of {len(sent)} have no end: {[(id_, sent[id_]) for id_ in sorted(left)[:5]]}"
+    return True
 
 
 def check(sent: dict[str, str], told: dict[str, list[str]]) -> None:

@@ -240,6 +240,27 @@ def test_what_its_sender_replaces_or_cancels_ends_so_also_for_somebody_who_hides
     assert scene.outcomes(first, second, third) == ["0 replaced", "1 cancelled"]
 
 
+def test_what_left_the_mailbox_while_a_process_ended_is_found(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent(scene)
+    outcomes = scene.world.services.outcomes
+    with monkeypatch.context() as patch:  # the process that stored it ended before anything else
+        patch.setattr(outcomes, "place", lambda *_: None)
+        [first] = scene.send(topic="score", idempotency="1")
+    assert scene.send(topic="score", idempotency="1") == [first]
+    with monkeypatch.context() as patch:
+        patch.setattr(outcomes, "end", lambda *_: None)
+        [second] = scene.send(topic="score", idempotency="2")
+    scene.pass_by(60)
+    assert scene.outcomes(first, second) == ["0 dropped"]
+
+
+def test_a_check_of_ended_notifications_only_logs_no_error(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    absent(scene)
+    [first] = scene.send(ttl=10)
+    scene.pass_by(10)
+    assert (scene.outcomes(first), caplog.records) == (["0 expired"], [])
+
+
 def test_a_repeated_notification_is_followed_once(scene: Scene) -> None:
     first, second = scene.send(idempotency="k"), scene.send(idempotency="k")
     assert first == second
