@@ -90,6 +90,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             picture=True,
         ),
         Operation("DELETE /myapps/{appid}/icon", "deleteIcon", "Remove the icon", "user", {204: None}, errnos=(110,), **_NONE),
+        Operation("GET /icons/{appid}", "getCurrentIcon", "The present icon, WebP", "anybody", {200: bytes}, errnos=(110,)),
         Operation("GET /icons/{appid}/{version}", "getApplicationIcon", "The icon, WebP", "anybody", {200: bytes}, errnos=(110,)),
         Operation("DELETE /myapps/{appid}", "deleteApplication", "Delete an application", "user", {204: None}, errnos=(110,), **_NONE),
         Operation(

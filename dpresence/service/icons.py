@@ -46,6 +46,16 @@ class Icons:
         """Remove the icon of an application, if it has one, and return the application."""
         return self._store(application, None, requester)
 
+    def current(self, appid: str) -> bytes:
+        """Return the present icon of an application.
+
+        :raises NotFound: it has none.
+        """
+        application = self._directory.application(appid)
+        if application is None or application.icon is None:
+            raise NotFound()
+        return self.find(appid, application.icon)
+
     def find(self, appid: str, version: str) -> bytes:
         """Return the icon of an application.
 

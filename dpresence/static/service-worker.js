@@ -11,7 +11,7 @@ const CACHE = `offline ${VERSION}`;
 const OFFLINE = `${root}offline`;
 const FILES = [OFFLINE, `${root}static/style.css`, `${root}static/icon.svg`];
 
-/** @typedef {{id: string, domain?: string, site?: string, source?: string, message?: string, action?: string, sent?: number}} Pushed */
+/** @typedef {{id: string, appid?: string, domain?: string, site?: string, source?: string, message?: string, action?: string, sent?: number}} Pushed */
 
 /** Store the page for outages, as it is without a session. */
 async function store() {
@@ -84,6 +84,16 @@ function complete(pushed, entries) {
   return pushed.source === undefined ? entries.find(({ id }) => id === pushed.id) ?? pushed : pushed;
 }
 
+/**
+ * Return the path of the icon of the application that has sent a notification; without one, that of the service.
+ * @param {string | undefined} appid
+ */
+async function iconOf(appid) {
+  const path = `${root}icons/${appid}`;
+  const found = appid && (await fetch(path).catch(() => null));
+  return found && found.ok ? path : `${root}static/icon-192.png`;
+}
+
 /** Return the title of a notification whose content is not known: the text is on the page for outages, in the language of the browser. */
 async function unseen() {
   const stored = await caches.match(OFFLINE);
@@ -110,10 +120,13 @@ async function show(pushed) {
   const own = await worker.registration.pushManager.getSubscription();
   const [known, inbox] = await Promise.all([read("push"), read("notifications?limit=100")]);
   if (isOfAnother(own, known)) return own.unsubscribe();
-  const { id, site, domain, source, message, sent } = complete(pushed, inbox?.notifications ?? []);
+  /** @type {Pushed[]} */
+  const entries = inbox?.notifications ?? [];
+  const { id, site, domain, source, message, sent } = complete(pushed, entries);
   const title = source === undefined ? await unseen() : `${site}: ${isolated(source)}`;
   const body = domain && domain !== site ? `${domain}\n${message}` : message ?? "";
-  await worker.registration.showNotification(title, { body, tag: id, data: { id }, icon: `${root}static/icon-192.png`, timestamp: sent });
+  const icon = await iconOf(entries.find((one) => one.id === id)?.appid);
+  await worker.registration.showNotification(title, { body, tag: id, data: { id }, icon, timestamp: sent });
   await closeRead(inbox?.notifications ?? []);
   if (inbox && worker.navigator.setAppBadge) await worker.navigator.setAppBadge(inbox.unread).catch(() => {});
 }

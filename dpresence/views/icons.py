@@ -10,9 +10,11 @@ from . import cornice_service
 from .validators import no_body, owned_application, user
 
 icon = cornice_service("application icon", "/myapps/{appid}/icon")
+current_icon = cornice_service("current icon", "/icons/{appid}")
 shown_icon = cornice_service("icon", "/icons/{appid}/{version}")
 
 _FOREVER = "public, max-age=31536000, immutable"
+_FIVE_MINUTES = "public, max-age=300"
 
 
 @icon.put(validators=(user, owned_application))
@@ -29,8 +31,18 @@ def delete_icon(request: Request) -> Response:
     return Response(status=204)
 
 
+@current_icon.get()
+def get_current_icon(request: Request) -> Response:
+    """Return the present icon of an application, for a device that knows only the application's id."""
+    return _picture(request.services.icons.current(request.matchdict["appid"]), _FIVE_MINUTES)
+
+
 @shown_icon.get()
 def get_application_icon(request: Request) -> Response:
     """Return the icon of an application. A changed icon has another address, so that browsers need not ask again."""
     icon = request.services.icons.find(request.matchdict["appid"], request.matchdict["version"])
-    return Response(icon, content_type="image/webp", charset=None, cache_control=_FOREVER)
+    return _picture(icon, _FOREVER)
+
+
+def _picture(icon: bytes, cache_control: str) -> Response:
+    return Response(icon, content_type="image/webp", charset=None, cache_control=cache_control)

@@ -1,5 +1,6 @@
 // The device of this browser: its channel, and what arrives there.
 
+import { iconOf } from "./icons.js";
 import { inWords, unreadIds, withNotification, withRead } from "./inbox.js";
 import { describeBrowser } from "./lib/device-description.js";
 import { PresenceChannel } from "./lib/presence.js";
@@ -44,7 +45,7 @@ export class Device {
     channel.addEventListener("cleared", ({ detail }) => this.#channel === channel && this.#cleared(detail));
     channel.addEventListener("notification", (event) => {
       event.preventDefault();
-      this.#change(() => this.#received(channel, event.detail)).catch(() => channel.failed(event.detail.id));
+      this.#change(() => this.#received(channel, service, event.detail)).catch(() => channel.failed(event.detail.id));
     });
     channel.start();
   }
@@ -113,14 +114,15 @@ export class Device {
     return done;
   }
 
-  /** Store a notification, then show and acknowledge it. @param {PresenceChannel} channel @param {Notification} notification */
-  async #received(channel, notification) {
+  /** Store a notification, then show and acknowledge it. @param {PresenceChannel} channel @param {string} service @param {Notification} notification */
+  async #received(channel, service, notification) {
     const { inbox, settings } = await stored();
     const next = withNotification(inbox, notification, Date.now());
     if (next !== inbox) await store({ inbox: next });
     channel.acknowledge(notification.id);
     if (next === inbox || !settings.notify) return;
-    const options = { type: /** @type {const} */ ("basic"), iconUrl: chrome.runtime.getURL("icons/128.png"), ...inWords(notification) };
+    const iconUrl = await iconOf(service, notification.appid);
+    const options = { type: /** @type {const} */ ("basic"), iconUrl, ...inWords(notification) };
     const created = chrome.notifications.create(notification.id, options);
     await created.then((id) => this.report("shown", id)).catch(() => {}); // the system shows none; the inbox has it
   }

@@ -14,7 +14,7 @@ from dpresence.tests.live.clients import Application, Person
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .accessibility import Axe
-from .conftest import EXTENSION, Scene, give_up
+from .conftest import EXTENSION, STATIC, Scene, give_up
 from .support import WAIT_SECONDS, Browser
 
 pytestmark = pytest.mark.browser
@@ -88,6 +88,9 @@ def test_the_extension_is_a_device_with_a_status_an_inbox_and_a_badge(extended: 
         assert sue.call("GET", "/notifications")["unread"] == 0
         browser.wait(lambda it: it.run_async(shown) == 0)
 
+        url, headers = f"{application.origin}/myapps/{application.appid}/icon", {"Content-Type": "image/png"}
+        headers["Authorization"] = f"BrowserID {application.owner.assertion()}"
+        requests.put(url, (STATIC / "icon-192.png").read_bytes(), headers=headers, timeout=WAIT_SECONDS).raise_for_status()
         [elsewhere] = service.notify({"puid": puid, "message": "Mate in two"})
         browser.wait(lambda it: badge(it) == "1" and it.run_async(shown) == 1)
         sue.call("POST", "/notifications/read", {"notifications": [elsewhere["id"]]})

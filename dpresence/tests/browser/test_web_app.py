@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -16,7 +17,8 @@ from dpresence.tests.live.service import Service, Site, running
 from dpresence.tests.push_service import key_file
 
 from .accessibility import Axe
-from .support import Browser
+from .conftest import STATIC
+from .support import WAIT_SECONDS, Browser
 
 pytestmark = pytest.mark.browser
 
@@ -31,6 +33,11 @@ SHOWN = """
     const [done] = arguments;
     navigator.serviceWorker.ready.then((it) => it.getNotifications())
       .then((all) => done(Object.fromEntries(all.map(({ title, body, tag }) => [tag, [title, body]]))));
+"""
+ICONS = """
+    const [done] = arguments;
+    navigator.serviceWorker.ready.then((it) => it.getNotifications())
+      .then((all) => done(Object.fromEntries(all.map(({ tag, icon }) => [tag, icon]))));
 """
 # Chromium subscribes at a server of Google, which cannot be reached here; the endpoint is one that the service accepts, and is never used.
 SUBSCRIBING = """
@@ -72,7 +79,8 @@ def application(service: Service) -> Iterator[Application]:
 @pytest.fixture
 def sue(service: Service, application: Application, browser: Browser, request: pytest.FixtureRequest) -> Person:
     """Somebody who has My presence open, with an active service worker, and whose browser allows notifications."""
-    person = Person(service.origin, f"{request.node.name[5:40].replace('[', '-')}@example.org")
+    name = request.node.name
+    person = Person(service.origin, re.sub(r"\W", "-", f"{name[5:30]}{name[-9:-1]}") + "@example.org")
     person.grant(application)
     browser.begin_pages_with(SUBSCRIBING)
     browser.enter(service.origin, person.email, "/sidebar")
@@ -173,6 +181,21 @@ def test_a_push_without_its_content_is_completed_from_the_inbox(
 ) -> None:
     sent = notify(application, sue)
     assert deliver(browser, service.origin, {"id": sent}) == [f"{application.domain}: \u2068Chess club\u2069", "Your move"]
+
+
+def test_a_push_has_the_icon_of_its_application_or_that_of_the_service(
+    sue: Person, service: Service, application: Application, browser: Browser
+) -> None:
+    plain = notify(application, sue)
+    deliver(browser, service.origin, {"id": plain})
+    url, headers = f"{service.origin}/myapps/{application.appid}/icon", {"Content-Type": "image/png"}
+    headers["Authorization"] = f"BrowserID {application.owner.assertion()}"
+    requests.put(url, (STATIC / "icon-192.png").read_bytes(), headers=headers, timeout=WAIT_SECONDS).raise_for_status()
+    pictured = notify(application, sue)
+    deliver(browser, service.origin, {"id": pictured})
+    application.owner.call("DELETE", f"/myapps/{application.appid}/icon")
+    icons = browser.run_async(ICONS)
+    assert icons == {plain: f"{service.origin}/static/icon-192.png", pictured: f"{service.origin}/icons/{application.appid}"}
 
 
 def test_push_is_turned_on_and_off_for_this_browser_and_for_an_application(

@@ -139,6 +139,18 @@ def test_an_icon_is_served_for_good_to_anybody_as_nothing_but_a_picture(world: W
     assert app.owner("DELETE", f"/myapps/{app.id}/icon").status_int == 204, "there is none, as wanted"
 
 
+def test_the_present_icon_is_found_by_the_id_alone(world: World, app: App) -> None:
+    assert refusal(world.browser()("GET", f"/icons/{app.id}")) == (404, ko(110, "not found"))
+    assert refusal(world.browser()("GET", "/icons/nothing")) == (404, ko(110, "not found"))
+    for sent in (picture("PNG"), picture("PNG", (64, 40))):
+        path = app.owner("PUT", f"/myapps/{app.id}/icon", sent).json["icon"]
+        answer = world.browser()("GET", f"/icons/{app.id}")
+        assert answer.body == world.browser()("GET", path).body
+        assert (answer.headers["Content-Type"], answer.headers["Cache-Control"]) == ("image/webp", "public, max-age=300")
+    app.owner("DELETE", f"/myapps/{app.id}/icon")
+    assert refusal(world.browser()("GET", f"/icons/{app.id}")) == (404, ko(110, "not found"))
+
+
 def test_only_the_owner_changes_an_icon(world: World, app: App) -> None:
     for call in (("PUT", f"/myapps/{app.id}/icon", picture("PNG")), ("DELETE", f"/myapps/{app.id}/icon", None)):
         assert refusal(world.person(ANN)(*call)) == (404, ko(110, "not found"))
