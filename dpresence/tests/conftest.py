@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-from dpresence.backends.sql import engine, postgresql
+from dpresence.backends.sql import engine, postgresql, sqlite
 from dpresence.tests.lean_reports import send_fewer
-from dpresence.tests.shared_start import shared_keys, without_certificates
+from dpresence.tests.shared_start import shared_keys, without_certificates, without_fsync
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 SHIPPED = {module: module.DEADLINE_SECONDS for module in (engine, postgresql)}
+SHIPPED_PRAGMAS = {name: getattr(sqlite, name) for name in ("_DURABLE", "_NONDURABLE")}
 
 
 class Scheduling(LoadFileScheduling):
@@ -58,8 +59,15 @@ def patient_databases() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def quick_start() -> Iterator[None]:
     """Share what each application and development issuer of this process would make anew, more slowly than a test runs."""
-    with without_certificates(), shared_keys():
+    with without_certificates(), without_fsync(), shared_keys():
         yield
+
+
+@pytest.fixture
+def shipped_durability(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have SQLite write to the disk as in a service."""
+    for name, pragmas in SHIPPED_PRAGMAS.items():
+        monkeypatch.setattr(sqlite, name, pragmas)
 
 
 @pytest.fixture

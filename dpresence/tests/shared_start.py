@@ -9,7 +9,7 @@ import functools
 import itertools
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -19,6 +19,7 @@ from pyramid.registry import Registry
 from pyramid.router import Router
 
 from dpresence import app
+from dpresence.backends.sql import sqlite
 from dpresence.identity import development
 from dpresence.registry import KEY
 from dpresence.tests.shared_tables import shared_tables
@@ -47,6 +48,20 @@ def without_certificates() -> Iterator[None]:
             _load_certificates(context, *purpose)
 
     with patch.object(ssl.SSLContext, "load_default_certs", load):
+        yield
+
+
+@contextmanager
+def without_fsync() -> Iterator[None]:
+    """Have SQLite call no fsync in this context. Its writes still survive a crash of the process; no test cuts the power."""
+
+    def unsynchronized(pragmas: Sequence[str]) -> tuple[str, ...]:
+        return (*(each for each in pragmas if not each.startswith("synchronous")), "synchronous = OFF")
+
+    with (
+        patch.object(sqlite, "_DURABLE", unsynchronized(sqlite._DURABLE)),
+        patch.object(sqlite, "_NONDURABLE", unsynchronized(sqlite._NONDURABLE)),
+    ):
         yield
 
 

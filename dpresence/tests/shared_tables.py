@@ -1,4 +1,4 @@
-"""The tables of SQLite that the tests create from one script, and the compiled statements that they share.
+"""The tables of SQLite that the tests copy from one database, and the compiled statements that they share.
 
 Running every migration takes longer than a test, and an engine of SQLAlchemy compiles each statement anew, which takes longer than to
 execute it. Tests of the migrations themselves, and every process that a test starts, run the real ones.
@@ -26,8 +26,8 @@ _engines: dict[tuple[str, str | None], Engine] = {}
 
 @contextmanager
 def shared_tables() -> Iterator[None]:
-    """Create the tables of an SQLite database in this context from a script; databases made in it share compiled statements."""
-    with patch.object(migrate, "_upgrade", _upgrade_by_script), shared_statements():
+    """Copy the tables of an SQLite database in this context; databases made in it share compiled statements."""
+    with patch.object(migrate, "_upgrade", _upgrade_by_copy), shared_statements():
         yield
 
 
@@ -54,30 +54,38 @@ def _create_engine(url: URL, **options: Any) -> Engine:
 
 
 @functools.cache
-def script() -> tuple[str, list[str]]:
-    """Return the revision of this version and the statements that create its tables."""
+def made() -> tuple[str, bytes]:
+    """Return the revision of this version and a database with its tables, as SQLite serializes it."""
     database = Database("sqlite://")
     database.run(_upgrade, migrate.UPGRADE_SECONDS)  # not ``migrate.migrate``, which logs that a database was created
     revision = migrate.revision(database)
-    statements = database.run(lambda connection: list(_driver(connection).iterdump()))
+    serialized = database.run(lambda connection: _driver(connection).serialize())
     database.close()
-    return str(revision), [each for each in statements if each not in ("BEGIN TRANSACTION;", "COMMIT;")]
+    return str(revision), serialized
+
+
+@functools.cache
+def _source() -> sqlite3.Connection:
+    """The database that is copied. Any thread may read it."""
+    source = sqlite3.connect(":memory:", check_same_thread=False)
+    source.deserialize(made()[1])
+    return source
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
     return connection.connection.dbapi_connection  # type: ignore[return-value]
 
 
-def _upgrade_by_script(connection: Connection) -> bool:
+def _upgrade_by_copy(connection: Connection) -> bool:
     """Do as ``migrate._upgrade`` does, quickly where a database is empty or up to date."""
     if connection.dialect.name != "sqlite":
         return _upgrade(connection)
-    newest, statements = script()
-    if MigrationContext.configure(connection).get_current_revision() == newest:
+    if MigrationContext.configure(connection).get_current_revision() == made()[0]:
         return False
     if connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():
         return _upgrade(connection)
-    cursor = _driver(connection).cursor()
-    for statement in statements:
-        cursor.execute(statement)
+    driver = _driver(connection)
+    driver.execute("COMMIT")  # a copy is a transaction of its own
+    _source().backup(driver)
+    driver.execute("BEGIN IMMEDIATE")
     return True

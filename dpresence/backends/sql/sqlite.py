@@ -14,7 +14,8 @@ T = TypeVar("T")
 # WAL: readers of other processes do not block writers. FULL: a commit is on disk when it returns.
 # secure_delete: deleted data is also overwritten in the file's free pages.
 # wal_autocheckpoint: only a limit, as the database calls checkpoint more often.
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "wal_autocheckpoint = 10000")
+_DURABLE = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "wal_autocheckpoint = 10000")
+_NONDURABLE = ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON", "wal_autocheckpoint = 0")
 # A transaction takes the write lock at its start, even to read: one that reads and then writes could otherwise fail with SQLITE_BUSY,
 # without waiting, after a write of another process. Transactions of this process are serialized anyway, and one without writes needs no
 # fsync.
@@ -90,7 +91,7 @@ def make_nondurable_writer(url: URL) -> HubConnection:
 
     It never copies the write-ahead log into the database, which requires several fsyncs: see ``checkpoint``.
     """
-    return HubConnection(url, ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON", "wal_autocheckpoint = 0"), _BEGIN)
+    return HubConnection(url, _NONDURABLE, _BEGIN)
 
 
 def is_locked(error: Exception | None) -> bool:
@@ -145,7 +146,7 @@ def make_engine(url: URL, busy_seconds: float, begin: str = _BEGIN) -> Engine:
 
 
 def _configure(connection: Any, _record: object) -> None:
-    for pragma in _PRAGMAS:
+    for pragma in _DURABLE:
         connection.execute(f"PRAGMA {pragma}")
 
 

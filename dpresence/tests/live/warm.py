@@ -1,12 +1,13 @@
 """Programs of the service in a fork of a process that has imported it (``warm_process``): a start takes no second of imports.
 
 Everything else is as in a process of its own: the arguments, standard output and error, signals, the exit status. Only the keys of the
-development issuer and the script that creates tables are shared, and at its end no object is cleared away. Starts from the command line
-are tested by ``test_start``, ``test_serving``, ``test_workers`` and the tests in ``faults``.
+development issuer and the tables of SQLite are shared, SQLite calls no fsync, and at its end no object is cleared away. Starts from the
+command line are tested by ``test_start``, ``test_serving``, ``test_workers`` and the tests in ``faults``.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import os
@@ -103,7 +104,8 @@ def run(arguments: list[str], log: Path, seconds: float, module: str = PSERVE) -
 def _process() -> Any:
     """The process that forks; it ends with this one, which closes its standard input."""
     process: Any = subprocess.Popen([sys.executable, "-m", f"{__name__}_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    process.stdin.write(json.dumps(shared_tables.script()) + "\n")
+    revision, serialized = shared_tables.made()
+    process.stdin.write(json.dumps([revision, base64.b64encode(serialized).decode()]) + "\n")
     return process
 
 

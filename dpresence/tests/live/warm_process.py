@@ -1,6 +1,6 @@
 """The process of ``warm`` that imports the service and forks; it ends when its standard input does.
 
-Its children share the keys of the development issuer and the script that creates SQLite's tables: the first line of standard input.
+Its children share the keys of the development issuer and the tables of SQLite, the first line of standard input.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import dpresence.server  # first: it patches the standard library
 
 # isort: split
 import atexit
+import base64
 import gc
 import importlib
 import inspect
@@ -28,7 +29,7 @@ from gevent.monkey import get_original
 import dpresence.tests.live.echo_server
 from dpresence import confusables
 from dpresence.tests import shared_tables
-from dpresence.tests.shared_start import CACHED_FILES, shared_keys, without_certificates
+from dpresence.tests.shared_start import CACHED_FILES, shared_keys, without_certificates, without_fsync
 from dpresence.views import static
 
 
@@ -93,10 +94,11 @@ def _run(module: str) -> NoReturn:
 
 if __name__ == "__main__":
     _prepare()
-    _script = json.loads(sys.stdin.readline())
-    shared_tables.script = lambda: _script
+    _revision, _serialized = json.loads(sys.stdin.readline())
+    _made = _revision, base64.b64decode(_serialized)
+    shared_tables.made = lambda: _made
     with ExitStack() as _stack:
-        for _shared in (shared_tables.shared_tables(), shared_keys(), without_certificates()):
+        for _shared in (shared_tables.shared_tables(), shared_keys(), without_certificates(), without_fsync()):
             _stack.enter_context(_shared)
         _order = _serve()
         _become(_order)

@@ -176,7 +176,7 @@ def test_a_file_that_was_no_database_is_tried_again(tmp_path, make):
     make().run(write)
 
 
-def test_sqlite_is_asked_to_keep_what_was_answered(shipped_deadlines, make):
+def test_sqlite_is_asked_to_keep_what_was_answered(shipped_deadlines, shipped_durability, make):
     database = make()
     asked = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
     values = database.run(lambda connection: [connection.scalar(text(f"PRAGMA {name}")) for name in asked])

@@ -48,15 +48,15 @@ def test_migrations_build_what_the_metadata_says(database):
     fresh.close()
 
 
-def test_the_tables_that_tests_create_by_a_script_are_those_of_the_migrations(database):
+def test_the_tables_that_tests_copy_are_those_of_the_migrations(database):
     migrate(database)
-    scripted = Database("sqlite://")
+    copied = Database("sqlite://")
     with shared_tables():
-        migrate(scripted)
-        migrate(scripted)  # up to date: changes nothing
-    assert scripted.run(statements) == database.run(statements)
-    assert revision(scripted) == revision(database)
-    scripted.close()
+        migrate(copied)
+        migrate(copied)  # up to date: changes nothing
+    assert copied.run(statements) == database.run(statements)
+    assert revision(copied) == revision(database)
+    copied.close()
 
 
 def test_an_empty_database_has_no_revision_and_a_migrated_one_the_newest(database):
