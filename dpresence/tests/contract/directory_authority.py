@@ -9,7 +9,7 @@ import pytest
 
 from dpresence.backends.directory import Directory
 from dpresence.errors import Conflict, DomainNotValidated, SessionEnded
-from dpresence.model import Grant
+from dpresence.model import Account, Grant, Session
 from dpresence.model.webhooks import Webhook
 
 from .directory_values import APPLICATION, IDENTITY, KEY, LATER, NOW, PAIRING, SESSION, SUBSCRIPTION, TICKET, application, grant, person
@@ -62,6 +62,18 @@ def stored(backend: Directory, user: str) -> list[object]:
     return [*apps, *accounts, list(backend.keys("app-1", NOW)), list(backend.outbox(None, 0, 100))]
 
 
+def check_refused(backend: Directory, jane: Account, who: Account | Session) -> None:
+    """Try every change on behalf of ``who``: each is refused and changes nothing."""
+    before, refused = stored(backend, jane.id), []
+    for name, change in CHANGES.items():
+        try:
+            change(backend, jane, who)
+        except SessionEnded:
+            refused.append(name)
+        assert stored(backend, jane.id) == before, name
+    assert refused == list(CHANGES)
+
+
 class AuthorityContract:
     @pytest.fixture
     def settled(self, backend, jane, proven):
@@ -76,26 +88,18 @@ class AuthorityContract:
         methods = inspect.getmembers(Directory, inspect.isfunction)
         assert set(CHANGES) == {name for name, method in methods if "requester" in inspect.signature(method).parameters}
 
-    @pytest.mark.parametrize("change", CHANGES)
     @pytest.mark.parametrize("by", ["assertion", "session"])
-    def test_nothing_is_changed_for_who_is_the_holder_no_longer(self, backend, jane, settled, end, change, by):
+    def test_a_former_holder_changes_nothing(self, backend, jane, settled, end, by):
         backend.add_session(replace(SESSION, user=jane.id), jane)
         who = jane if by == "assertion" else backend.session(SESSION.id_hash, NOW)
         end()
-        before = stored(backend, jane.id)
-        with pytest.raises(SessionEnded):
-            CHANGES[change](backend, jane, who)
-        assert stored(backend, jane.id) == before
+        check_refused(backend, jane, who)
 
-    @pytest.mark.parametrize("change", CHANGES)
-    def test_nothing_is_changed_by_a_session_that_has_ended_meanwhile(self, backend, jane, settled, change):
+    def test_a_session_that_has_ended_meanwhile_changes_nothing(self, backend, jane, settled):
         backend.add_session(replace(SESSION, user=jane.id), jane)
         who = backend.session(SESSION.id_hash, NOW)
         backend.end_session(SESSION.id_hash)
-        before = stored(backend, jane.id)
-        with pytest.raises(SessionEnded):
-            CHANGES[change](backend, jane, who)
-        assert stored(backend, jane.id) == before
+        check_refused(backend, jane, who)
 
     @pytest.mark.parametrize("change", CHANGES)
     @pytest.mark.parametrize("by", ["assertion", "session"])
@@ -127,7 +131,7 @@ class AuthorityContract:
     def end(self, request, backend):
         return lambda: ENDS[request.param](backend)
 
-    def test_no_session_or_ticket_is_made_for_who_is_the_holder_no_longer(self, backend, jane, end):
+    def test_no_session_or_ticket_is_made_for_a_former_holder(self, backend, jane, end):
         end()
         with pytest.raises(SessionEnded):
             backend.add_session(replace(SESSION, user=jane.id), jane)
@@ -135,13 +139,13 @@ class AuthorityContract:
             backend.add_ticket(replace(TICKET, user=jane.id), jane)
         assert list(backend.sessions(jane.id, NOW)) == [] and not backend.family_exists(TICKET.family)
 
-    def test_no_application_is_activated_by_who_is_the_holder_no_longer(self, backend, jane, proven, end):
+    def test_no_application_is_activated_by_a_former_holder(self, backend, jane, proven, end):
         end()
         with pytest.raises(SessionEnded):
             backend.activate(proven.id, KEY, jane)
         assert not backend.application(proven.id).active and backend.key(KEY.id, NOW) is None
 
-    def test_no_key_is_made_for_who_is_the_holder_no_longer(self, backend, jane, proven, end):
+    def test_no_key_is_made_for_a_former_holder(self, backend, jane, proven, end):
         backend.activate(proven.id, KEY, jane)
         end()
         with pytest.raises(SessionEnded):
