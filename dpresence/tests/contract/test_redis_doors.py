@@ -8,8 +8,7 @@ import json
 import os
 import re
 import ssl
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,53 +23,26 @@ from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.errors import SettingError
 from dpresence.settings import RedisSettings
 from dpresence.tests.faults.proxy import Proxy, to_unix
+from dpresence.tests.live.warm import run
 
+from . import redis_user
 from .redis import running
 from .sentinels import SERVER_WITH_TLS
 from .sentinels import guarded as guarded_by_sentinels
 
-SCRIPT = """
-from gevent import monkey; monkey.patch_all()
-import json, sys, gevent
-from dpresence.backends.mailbox.redis import RedisMailbox
-from dpresence.backends.redis.connections import ConnectionFactory
-from dpresence.backends.tracker.redis import RedisTracker
-from dpresence.backends.tracker.redis_server import TrackerServer
-from dpresence.clock import Clock
-from dpresence.errors import BackendUnavailable
-from dpresence.settings import PresenceSettings, RedisSettings
-from dpresence.tests.contract.mailbox import kept, push
-
-def server():
-    return ConnectionFactory(RedisSettings(**json.loads(sys.argv[1]), timeout_seconds=10.0))
-
-settings = PresenceSettings()
-try:
-    one, two = (RedisTracker(TrackerServer(server(), settings, Clock()), settings, Clock()) for _ in range(2))
-except BackendUnavailable:
-    sys.exit("unavailable")
-received = []
-two.subscribe(lambda *signal: received.append(signal))
-one.signal("mail", "jane")
-with gevent.Timeout(60):
-    while ("mail", "jane") not in received:
-        gevent.sleep(0.01)
-mailbox = RedisMailbox(server(), allow_volatile=False)
-mailbox.purge("jane")
-push(mailbox, *map(str, range(100)))
-assert len(kept(mailbox)) == 100
-for each in (one, two, mailbox):
-    each.close()
-print("OK")
-"""
 DAY = datetime.timedelta(days=1)
 
 
-def reach(url, **settings):
-    """Use a Redis; return what is said of it, on either output."""
-    settings = {"url": url, **settings}
-    run = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(settings)], capture_output=True, text=True, timeout=60)
-    return run.stdout + run.stderr
+@pytest.fixture
+def reach(tmp_path):
+    """Return a function that uses a Redis in a process of its own and returns its output."""
+
+    def use(url, **settings):
+        with tempfile.NamedTemporaryFile("r", dir=tmp_path) as log:
+            run(["redis_user", json.dumps({"url": url, **settings})], Path(log.name), 60, module=redis_user.__name__)
+            return log.read()
+
+    return use
 
 
 def certify(folder, host):
@@ -96,11 +68,11 @@ def guarded():
         yield redis
 
 
-def test_a_password_opens_it(guarded):
+def test_a_password_opens_it(reach, guarded):
     assert reach(guarded.url) == "OK\n"
 
 
-def test_the_rights_that_the_documents_name_are_enough_and_no_more(guarded):
+def test_the_rights_that_the_documents_name_are_enough_and_no_more(reach, guarded):
     text = (Path(__file__).parents[3] / "docs" / "scaling.md").read_text(encoding="utf-8")
     guarded.client.execute_command(*re.search(r"^ +(ACL SETUSER dpresence .* ~dpresence:.*)$", text, re.MULTILINE)[1].split())
     assert reach(f"unix://dpresence:password@{guarded.socket}") == "OK\n"
@@ -111,13 +83,13 @@ def test_the_rights_that_the_documents_name_are_enough_and_no_more(guarded):
 
 
 @pytest.mark.parametrize("password", ["", ":wrong@"])
-def test_without_the_right_password_it_is_unavailable_and_the_log_does_not_show_it(guarded, password):
+def test_without_the_right_password_it_is_unavailable_and_the_log_does_not_show_it(reach, guarded, password):
     said = reach(f"unix://{password}{guarded.socket}")
     assert said.endswith("unavailable\n") and "AuthenticationError" in said
     assert "wrong" not in said.replace("wrong number of arguments", "")
 
 
-def test_tls_carries_calls_and_signals(guarded, tmp_path):
+def test_tls_carries_calls_and_signals(reach, guarded, tmp_path):
     pem, context = certify(tmp_path, "127.0.0.1")
     with Proxy(to_unix(guarded.socket), context) as proxy:
         url = f"rediss://:secret@127.0.0.1:{proxy.port}/0"
@@ -127,7 +99,7 @@ def test_tls_carries_calls_and_signals(guarded, tmp_path):
 
 
 @pytest.mark.parametrize(("host", "trusted"), [("127.0.0.1", False), ("127.0.0.9", True)])
-def test_a_certificate_that_is_not_trusted_or_anothers_is_refused(guarded, tmp_path, host, trusted):
+def test_a_certificate_that_is_not_trusted_or_anothers_is_refused(reach, guarded, tmp_path, host, trusted):
     pem, context = certify(tmp_path, host)
     with Proxy(to_unix(guarded.socket), context) as proxy:
         said = reach(f"rediss://:secret@127.0.0.1:{proxy.port}/0" + (f"?ssl_ca_certs={pem}" if trusted else ""))
@@ -137,7 +109,7 @@ def test_a_certificate_that_is_not_trusted_or_anothers_is_refused(guarded, tmp_p
 
 @pytest.mark.faults
 @pytest.mark.skipif(not SERVER_WITH_TLS and os.environ.get("CI") != "true", reason="redis-server is not installed")
-def test_servers_and_sentinels_that_ask_for_a_client_certificate_are_used_before_and_after_a_failover(tmp_path):
+def test_servers_and_sentinels_that_ask_for_a_client_certificate_are_used_before_and_after_a_failover(reach, tmp_path):
     pem, _ = certify(tmp_path, "127.0.0.1")
     key = str(tmp_path / "127.0.0.1.key")
     tls = {"tls-cert-file": str(pem), "tls-key-file": key, "tls-ca-cert-file": str(pem)}
