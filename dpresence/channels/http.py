@@ -107,6 +107,8 @@ class HttpHandler(WebSocketHandler):
                 return ""
         self._first = False
         self._deadline.start()
+        if self.rfile.peek(1) and not self.server.gate.forwarding.trusts(self.client_address[0]):
+            self.server.gate.turns.wait(network(self.client_address[0]))
         return str(super().read_requestline())
 
     def _next_request_begins(self) -> bool:
@@ -139,6 +141,8 @@ class HttpHandler(WebSocketHandler):
         :raises SlowDown: a rate is exceeded, or the address has too many unread responses.
         """
         gate, address = self.server.gate, network(self.environ["REMOTE_ADDR"])
+        if self._proxied:
+            gate.turns.wait(address)
         now = gate.clock.monotonic()
         if gate.unread[address] > MAX_UNREAD_BYTES:
             self.skip_body()
