@@ -198,7 +198,10 @@ class Devices:
             raise NotFound()
 
     def _is_paired(self, user: str, device: str) -> bool:
-        return any(item.device == device for item in self._directory.credentials(user, self._clock.steady.now()))
+        """Return whether a device has a credential, or can get one by a pairing that the user has allowed."""
+        now = self._clock.steady.now()
+        paired = any(item.device == device for item in self._directory.credentials(user, now))
+        return paired or self._directory.has_allowed_pairing(user, device, now)
 
     def _is_known(self, user: str, device: str) -> bool:
         """Return whether a device is live or has a ticket; True while the tracker is unavailable, so that its sign-out is stored."""

@@ -41,6 +41,10 @@ class PairingStore(ABC):
         """
 
     @abstractmethod
+    def has_allowed_pairing(self, user: str, device: str, now: int) -> bool:
+        """Return whether a pairing of a device name that a user has allowed has not expired."""
+
+    @abstractmethod
     def add_credential(self, pairing: bytes, now: int, hash: bytes, expires_at: int) -> PairedDevice | None:
         """Store the credential of a pairing that a user has allowed.
 

@@ -82,6 +82,19 @@ class PairingContract:
         assert backend.credentials(user, NOW) == [expected]
         assert backend.family_exists(PAIRING.family)
 
+    def test_an_allowed_pairing_is_found_by_its_device_until_that_is_signed_out(self, backend):
+        jane, joe = person(backend).id, person(backend, "joe").id
+        for pairing in (PAIRING, again("desk")):
+            backend.add_pairing(pairing)
+        assert not backend.has_allowed_pairing(jane, PAIRING.device, NOW)
+        backend.answer_pairing(CODE, NOW, jane, True)
+        backend.answer_pairing(again("desk").code, NOW, jane, False)
+        assert backend.has_allowed_pairing(jane, PAIRING.device, NOW)
+        others = [(joe, PAIRING.device, NOW), (jane, "desk", NOW), (jane, PAIRING.device, LATER)]
+        assert not any(backend.has_allowed_pairing(*other) for other in others)
+        backend.sign_out_device(jane, PAIRING.device)
+        assert not backend.has_allowed_pairing(jane, PAIRING.device, NOW)
+
     def test_a_credential_whose_answer_was_lost_is_replaced(self, backend):
         paired(backend)
         assert backend.add_credential(PAIRING.hash, NOW, b"c2", END).credential.hash == b"c2"

@@ -81,6 +81,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "sign_out_device": lambda it: it.sign_out_device("jane", "phone"),
     "add_pairing": lambda it: it.add_pairing(PAIRING),
     "pairing": lambda it: it.pairing(b"device-code", NOW),
+    "has_allowed_pairing": lambda it: it.has_allowed_pairing("1", "lamp", NOW),
     "waiting_pairing": lambda it: it.waiting_pairing("BCDFGHJK", NOW),
     "answer_pairing": lambda it: it.answer_pairing("BCDFGHJK", NOW, "jane", True),
     "add_credential": lambda it: it.add_credential(b"device-code", NOW, b"c1", END),

@@ -112,6 +112,16 @@ def test_a_device_that_was_signed_out_does_not_come_back_by_the_same_pairing(wor
     assert poll(world, codes["device_code"]) == incomplete("expired_token")
 
 
+def test_a_pairing_that_was_allowed_can_be_taken_back_before_its_device_has_the_credential(world: World) -> None:
+    codes, ann = begin(world), world.person(ANN)
+    assert refusal(ann("DELETE", f"/devices/{LAMP['device']}"))[1]["errno"] == 110, "nobody has answered"
+    ann("POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
+    assert refusal(world.person(BOB)("DELETE", f"/devices/{LAMP['device']}"))[1]["errno"] == 110
+    assert ann("DELETE", f"/devices/{LAMP['device']}").status_int == 204
+    assert poll(world, codes["device_code"]) == incomplete("expired_token")
+    assert refusal(ann("DELETE", f"/devices/{LAMP['device']}"))[1]["errno"] == 110
+
+
 def test_a_device_does_not_take_its_name_back_from_one_that_was_paired_later(world: World) -> None:
     earlier, later = begin(world), begin(world)
     for codes in (earlier, later):

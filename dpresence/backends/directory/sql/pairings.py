@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
 
 from ....model import Account, DeviceCredential, Pairing
 from ...sql.engine import Database
@@ -51,6 +51,11 @@ class SqlPairings(PairingStore):
             return False
         values = {"state": "allowed", "user": user} if allow else {"state": "denied"}
         return connection.execute(update(pairings).where(*_waiting(code, now)).values(values)).rowcount > 0
+
+    @reading()
+    def has_allowed_pairing(self, connection: Connection, user: str, device: str, now: int) -> bool:
+        allowed = (pairings.c.user == user, pairings.c.device == device, pairings.c.state == "allowed", pairings.c.expires_at > now)
+        return connection.execute(select(pairings.c.hash).where(*allowed).limit(1)).first() is not None
 
     @transaction(urgent=True)
     def add_credential(self, connection: Connection, pairing: bytes, now: int, hash: bytes, expires_at: int) -> PairedDevice | None:
