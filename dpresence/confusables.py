@@ -6,9 +6,11 @@ ASCII character that it can be confused with (UTS 39, confusables). The skeleton
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache, lru_cache
 from importlib.resources import files
 
@@ -45,6 +47,9 @@ ABBREVIATIONS = frozenset(
 )
 """Abbreviations that people write with a dot and without a space: ``Dr.House`` and ``Co.KG`` are names, not addresses."""
 
+PRODUCTS = frozenset({"ADO.NET", "ASP.NET", "ML.NET", "VB.NET"})
+"""Products that are named after a framework, .NET, and not after a web address."""
+
 _NO_WORDS = frozenset({"com", "net", "org"})  # an abbreviation before one of these does not make it a name
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]")
@@ -55,6 +60,14 @@ _DIRECTION_MARKS = "\u200e\u200f\u061c"
 _LABEL = rf"[\p{{L}}\p{{M}}\p{{N}}{_DIRECTION_MARKS}-]+"
 _RUN = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _SYMBOL = regex.compile(r"[\p{S}\p{Pc}]")
+# Nobody needs these instead of a slash or between words without spaces. The middle dot (U+00B7) is a letter of Catalan and French.
+_SIGNS_FOR_DOTS = regex.compile(
+    r"(?<=[\p{Script=Latin}0-9])[\N{FRACTION SLASH}\N{DIVISION SLASH}\N{BIG SOLIDUS}\N{FULLWIDTH SOLIDUS}"
+    r"\N{BOX DRAWINGS LIGHT DIAGONAL UPPER RIGHT TO LOWER LEFT}\N{MATHEMATICAL RISING DIAGONAL}\N{BULLET}\N{BULLET OPERATOR}"
+    r"\N{DOT OPERATOR}\N{HYPHENATION POINT}\N{WORD SEPARATOR MIDDLE DOT}\N{RAISED DOT}](?=[\p{L}\p{N}])"
+)
+_IPV4 = regex.compile(r"(?<![\p{L}\p{N}.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\p{L}\p{N}]|\.\p{N})")
+_IPV6 = regex.compile(r"\[([0-9A-Fa-f:.]+)(?:%[^\]]*)?\]")
 # In scripts that do not separate words by spaces, a suffix ends where the script changes: ``bank.com登录``.
 _ONE_SCRIPT = regex.compile(
     r"[\p{Script=Latin}0-9]+|\p{Script=Han}+|\p{Script=Hiragana}+|[^\p{Script=Latin}\p{Script=Han}\p{Script=Hiragana}]+"
@@ -86,8 +99,18 @@ def addresses(text: str) -> tuple[str, ...]:
     With right-to-left characters between them, the labels may be displayed in reverse order, so this order is checked as well.
     """
     # ``_as_host`` is for suffixes that are not ASCII, such as ``рф``.
-    readings = dict.fromkeys([skeleton(text), skeleton(_as_printed(text)), _as_host(text)])
-    return tuple(found for reading in readings for labels in _runs(reading) if (found := _address(labels)))
+    texts = dict.fromkeys([text, _SIGNS_FOR_DOTS.sub(".", text)])
+    readings = dict.fromkeys(reading for one in texts for reading in (skeleton(one), skeleton(_as_printed(one)), _as_host(one)))
+    names = tuple(found for reading in readings for labels in _runs(reading) if (found := _address(labels)))
+    return names + tuple(found for reading in readings for found in _ip_addresses(reading))
+
+
+def _ip_addresses(text: str) -> Iterator[str]:
+    """Yield the IPv4 addresses, and the IPv6 addresses in brackets, in canonical form."""
+    decimal = (".".join(str(int(number)) for number in found.split(".")) for found in _IPV4.findall(text))
+    for found in (*decimal, *_IPV6.findall(text)):
+        with suppress(ValueError):
+            yield str(ipaddress.ip_address(found))
 
 
 def _runs(text: str) -> Iterator[list[str]]:
@@ -172,6 +195,8 @@ def _is_top_level(label: str) -> bool:
 def _is_address(labels: list[str]) -> bool:
     """Return whether labels form a domain that can be registered, or a subdomain of one."""
     *before, last = labels
+    if ".".join(labels) in PRODUCTS:
+        return False
     if ABBREVIATIONS.issuperset(before) and last[0].isupper() and last.lower() not in _NO_WORDS:
         return False
     return labels[-1].lower() in SPECIAL_SUFFIXES or _suffixes().privatesuffix(".".join(labels).lower()) is not None
