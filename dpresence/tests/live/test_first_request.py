@@ -23,7 +23,7 @@ CHANNELS = {
     "accept_burst": 1000,
     "trusted_proxies": [PROXY],
     "origins": ["https://pages.example"],
-    "handshake_seconds": 0.5,
+    "handshake_seconds": 2.5,
 }
 PADDING = b"X-Padding: " + b"x" * (PEEK_BYTES // 2) + b"\r\n"
 MARKS = itertools.count()
