@@ -24,7 +24,7 @@ from ..limits import TokenBucket
 from ..logs import begin_request
 from ..messages import Refusal
 from ..service.scheduling import yield_to_loop
-from .addresses import network
+from .addresses import network, plain_address
 from .http_parser import BadRequest, Head, own_cookies, read_body, read_head
 
 access_log = logging.getLogger("dpresence.access")
@@ -107,8 +107,9 @@ class HttpHandler(WebSocketHandler):
                 return ""
         self._first = False
         self._deadline.start()
-        if self.rfile.peek(1) and not self.server.gate.forwarding.trusts(self.client_address[0]):
-            self.server.gate.turns.wait(network(self.client_address[0]))
+        peer = plain_address(self.client_address[0]) or ""
+        if self.rfile.peek(1) and not self.server.gate.forwarding.trusts(peer):
+            self.server.gate.turns.wait(network(peer))
         return str(super().read_requestline())
 
     def _next_request_begins(self) -> bool:

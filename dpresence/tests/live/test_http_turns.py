@@ -26,6 +26,12 @@ def proxied():
     yield from serve({"channels": {"trusted_proxies": ["127.0.0.1"]}})
 
 
+@pytest.fixture(scope="module")
+def dual():
+    """Listens for IPv6, also for IPv4."""
+    yield from serve({"server": {"host": "::"}})
+
+
 def flooded(server, flooder, other, source):
     """Let many requests arrive together, that of another address amid them; return how many are answered before it.
 
@@ -64,6 +70,10 @@ def test_a_request_of_another_address_comes_before_most_of_a_flood(server):
 
 def test_a_request_of_the_same_address_waits_for_its_turn(server):
     assert flooded(server, b"", b"", "127.0.0.1") > CONNECTIONS / 4
+
+
+def test_clients_over_ipv4_are_told_apart_by_a_server_that_listens_for_ipv6(dual):
+    assert flooded(dual, b"", b"", "127.0.0.2") < CONNECTIONS / 4
 
 
 def test_behind_a_trusted_proxy_the_addresses_of_clients_take_turns(proxied):
