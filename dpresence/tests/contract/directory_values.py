@@ -155,6 +155,8 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "release_webhooks": lambda it: it.release_webhooks("a"),
     "leased_webhook": lambda it: it.leased_webhook("app-1", "a"),
     "record_attempt": lambda it: it.record_attempt(WebhookAttempt("app-1", NOW, "webhook.test", "delivered", 200, "", 1)),
+    "claim_turned_off": lambda it: it.claim_turned_off(60_000, 1000),
+    "record_owner_told": lambda it: it.record_owner_told(Webhook("app-1", "", "", "", NOW), None),
     "webhook_attempts": lambda it: it.webhook_attempts("app-1", 10),
     "outbox": lambda it: it.outbox(["jane"], 0, 10),
     "clear_outbox": lambda it: it.clear_outbox([1]),
