@@ -8,6 +8,8 @@ from __future__ import annotations
 import configparser
 import sys
 import warnings
+from logging.config import fileConfig
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
@@ -42,4 +44,18 @@ def _report_unreadable_ini(kind: type[BaseException], error: BaseException, trac
         error = unreadable(error)
     elif isinstance(error, OSError):
         error = SettingError(f"{error.filename}: {error.strerror}")
+    elif _is_of_logging(traceback):
+        error = SettingError(f"the sections of the log, [loggers] to [formatter_line]: {_reason(error)}")
     report_failed_start(kind, error, traceback)
+
+
+def _is_of_logging(traceback: TracebackType | None) -> bool:
+    """Return whether the sections of the log were read, which the standard library does without a check."""
+    return any(frame.f_code is fileConfig.__code__ for frame, _ in walk_tb(traceback))
+
+
+def _reason(error: BaseException) -> str:
+    """Return an error of ``logging.config`` without what may be a value, which is in the error of an expression."""
+    if isinstance(error, NameError | SyntaxError | TypeError):
+        return type(error).__name__
+    return f"KeyError {error}" if isinstance(error, KeyError) else str(error)

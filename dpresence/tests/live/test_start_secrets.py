@@ -77,6 +77,36 @@ def test_an_ini_that_is_not_there_is_reported_in_one_line(tmp_path: Path) -> Non
     assert said.endswith(f"dpresence does not start: {tmp_path}/presence.ini: No such file or directory\n")
 
 
+LOGGING = {
+    "class = StreamHandler": ("class = handlers.NoSuchHandler", "No module named 'handlers'"),
+    "class = dpresence.logs.LineFormatter": ("class = nowhere.LineFormatter", "No module named 'nowhere'"),
+    "formatter = line": ("formatter = lines", "KeyError 'lines'"),
+    "keys = console": ("keys = console, file", "KeyError 'handler_file'"),
+    "level = WARNING": ("level = WARN1NG", "Unknown level: 'WARN1NG'"),
+    "args = (sys.stderr,)": (f"args = ({CANARY},)", "NameError"),
+}
+
+
+@pytest.mark.parametrize("line", LOGGING)
+def test_a_wrong_logging_section_is_reported_in_one_line(tmp_path: Path, line: str) -> None:
+    other, reason = LOGGING[line]
+    service = WarmShipped(tmp_path, {line: other})
+    said = service.fail_to_start()
+    check(said)
+    named = "dpresence does not start: the sections of the log, [loggers] to [formatter_line]: "
+    assert said.splitlines()[-1] == f"{named}{reason}"
+
+
+def test_a_folder_of_the_log_that_is_not_there_is_named(tmp_path: Path) -> None:
+    changes = {
+        "class = StreamHandler": "class = handlers.WatchedFileHandler",
+        "args = (sys.stderr,)": f"args = ('{tmp_path}/no/presence.log',)",
+    }
+    said = WarmShipped(tmp_path, changes).fail_to_start()
+    check(said)
+    assert said.splitlines()[-1] == f"dpresence does not start: {tmp_path}/no/presence.log: No such file or directory"
+
+
 ALONE = f"postgresql+psycopg://{CANARY}/db"
 
 
