@@ -10,6 +10,7 @@ fillPage();
 const service = byId("service", HTMLInputElement);
 const notify = byId("notify", HTMLInputElement);
 const away = byId("away", HTMLSelectElement);
+const question = byId("question", HTMLDialogElement);
 const qr = byId("qr", HTMLImageElement);
 let pictured = "";
 
@@ -54,6 +55,11 @@ byId("connect").addEventListener("submit", (event) => {
   connect().catch((error) => setText(byId("problem"), String(error)));
 });
 byId("cancel").addEventListener("click", () => order("cancel"));
-byId("disconnect").addEventListener("click", () => order("disconnect"));
+byId("disconnect").addEventListener("click", () => question.showModal());
+byId("keep").addEventListener("click", () => question.close());
+byId("confirm").addEventListener("click", () => {
+  question.close();
+  order("disconnect");
+});
 byId("settings").addEventListener("change", () => order("settings", { settings: { notify: notify.checked, awayMinutes: Number(away.value) } }));
 follow(render).then(() => (service.value ||= serviceAddress(chrome.runtime.getManifest().homepage_url ?? "") ?? ""));

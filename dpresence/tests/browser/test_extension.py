@@ -96,11 +96,29 @@ def test_the_extension_is_a_device_with_a_status_an_inbox_and_a_badge(extended: 
         sue.call("POST", "/notifications/read", {"notifications": [elsewhere["id"]]})
         browser.wait(lambda it: badge(it) == "" and it.run_async(shown) == 0 and it.count("#inbox .unread") == 0)
 
+        browser.open(options)
+        browser.click("Disconnect")
+        browser.wait(lambda it: "To connect again, you need a new code." in it.find("#question").text)
+        axe.check(browser, "extension-disconnect")
+        browser.click_on("#keep")
+        browser.wait(lambda it: not it.find("#question").is_displayed() and sue.email in it.find("#paired").text)
+        browser.open(panel)
+
         (device,) = sue.call("GET", "/devices")["known"]
         assert (device["label"].partition(" on ")[0], device["kind"]) == ("Chrome", "browser")
         sue.call("DELETE", f"/devices/{device['device']}")
         browser.wait(lambda it: "was signed out of your account" in it.find("#nobody").text)
         browser.assert_quiet()
+
+
+def test_disconnecting_forgets_the_account_once_confirmed(extended: Browser, scene: Scene) -> None:
+    browser, sid = extended, Person(scene.service.origin, "sidebar-sid@example.org")
+    pair(browser, scene, sid, address_of(browser, "options.html"))
+    browser.click("Disconnect")
+    browser.click_on("#confirm")
+    browser.wait(lambda it: it.find("#connect").is_displayed() and not it.find("#paired").is_displayed())
+    browser.open(address_of(browser, "panel.html"))
+    browser.wait(lambda it: it.find("#nobody").is_displayed())
 
 
 def outcomes(application: Application, id_: str) -> list[str]:
