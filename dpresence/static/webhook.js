@@ -108,7 +108,8 @@ function showLog(log) {
 function note(webhook, failing) {
   if (webhook.state === "off") return [REASONS[webhook.reason ?? ""] ?? ""];
   if (!failing || webhook.next_attempt_at === null) return [];
-  const times = { since: timeElement(webhook.failing_since ?? 0), next: timeElement(webhook.next_attempt_at) };
+  const isSoon = webhook.next_attempt_at < Date.now() + 60_000;
+  const times = { since: timeElement(webhook.failing_since ?? 0), next: isSoon ? _("now") : timeElement(webhook.next_attempt_at) };
   return parts("Nothing can be delivered. The first failure: %(since)s. The next attempt: %(next)s.", times);
 }
 

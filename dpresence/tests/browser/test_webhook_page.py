@@ -98,7 +98,7 @@ def test_a_failure_is_shown_and_what_the_log_offers_is_sent_again(browser: Brows
         browser.wait(lambda _: webhook(scene, appid)["log"][0]["outcome"] == "status")
         scene.site.pages["/hook"] = "accepts messages again"
     browser.open(browser.url)
-    browser.wait(lambda it: "The next attempt:" in shown(it, "#webhook-note"))
+    browser.wait(lambda it: "The next attempt: now." in shown(it, "#webhook-note"))
     assert shown(browser, "#webhook-badge") == "Failing" and "status 404" in attempts(browser)[0]
     browser.click("Send a test")
     browser.wait(lambda it: shown(it, "#webhook-badge") == "On" and "Updates" in attempts(it)[0])
