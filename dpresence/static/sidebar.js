@@ -159,11 +159,16 @@ byId("try-now").addEventListener("click", () => {
   refresh();
 });
 
+/** Return what the sign-out of a device does. @param {string} device */
+function afterSignOut(device) {
+  if (device === me.name) return _("This page is that device. It can connect again afterwards.");
+  if (paired.some((one) => one.device === device)) return _("The device loses its access. To connect it again, you need a new code that it shows.");
+  return _("The device has to sign in again before it connects.");
+}
+
 /** @param {HTMLElement} button @param {string} device */
 async function signOutDevice(button, device) {
-  const own = device === me.name;
-  const detail = own ? _("This page is that device. It can connect again afterwards.") : _("The device has to sign in again before it connects.");
-  if (!(await confirmAction(_("Sign out %(device)s?", { device }), detail, _("Sign out")))) return;
+  if (!(await confirmAction(_("Sign out %(device)s?", { device }), afterSignOut(device), _("Sign out")))) return;
   if (await attempt(button, () => call("DELETE", `/devices/${encodeURIComponent(device)}`))) announce(_("%(device)s is signed out.", { device }));
   refresh();
 }

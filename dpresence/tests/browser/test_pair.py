@@ -42,6 +42,7 @@ def test_a_device_that_shows_a_code_is_connected_and_listed_and_signed_out(brows
     browser.click("My presence")
     browser.wait(lambda it: "never connected" in it.text())
     browser.click("Sign out lamp")
+    browser.wait(lambda it: "To connect it again, you need a new code that it shows." in it.find("#question").text)
     browser.confirm()
     browser.wait(lambda it: "lamp is signed out" in it.text() and "Example lamp" not in it.text())
     assert [line for line in browser.console() if " 404 " not in line] == []
