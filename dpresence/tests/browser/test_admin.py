@@ -134,7 +134,7 @@ def test_an_operator_who_is_signed_out_is_asked_to_sign_in_and_comes_back(admin:
     admin.assert_quiet("401")
 
 
-def test_who_is_no_operator_is_informed(browser: Browser, stage: Stage, axe: Axe) -> None:
+def test_a_person_who_is_no_operator_is_informed(browser: Browser, stage: Stage, axe: Axe) -> None:
     browser.enter(stage.service.origin, ANN, "/admin")
     assert "This page is for the operator" in browser.text()
     assert browser.count("nav a[href='/admin']") == 0

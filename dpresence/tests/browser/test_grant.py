@@ -72,7 +72,7 @@ def test_denying_tells_the_application_no_more_than_that(browser: Browser, scene
     assert browser.tabs == 1 and browser.console() == []
 
 
-def test_who_chooses_so_allows_without_opening_anything(browser: Browser, scene: Scene) -> None:
+def test_a_person_can_allow_without_opening_anything(browser: Browser, scene: Scene) -> None:
     ask(browser, scene, scene.application(), "ron@example.org")
     browser.click_on("#open")
     browser.click("Allow")
@@ -80,7 +80,7 @@ def test_who_chooses_so_allows_without_opening_anything(browser: Browser, scene:
     assert browser.tabs == 1
 
 
-def test_who_is_connected_already_is_informed_and_nothing_is_opened(browser: Browser, scene: Scene) -> None:
+def test_a_person_who_is_connected_already_is_informed_and_nothing_is_opened(browser: Browser, scene: Scene) -> None:
     application, sal = scene.application(), Person(scene.service.origin, "sal@example.org")
     with sal.device("unavailable", device="phone") as phone:
         ask(browser, scene, application, sal.email)
@@ -106,7 +106,7 @@ def test_the_question_says_that_quiet_hours_hide_the_person(browser: Browser, sc
         browser.wait(lambda it: it.title == "Chess")
 
 
-def test_who_allows_for_an_hour_is_told_when_the_access_ends(browser: Browser, scene: Scene) -> None:
+def test_a_person_who_allows_for_an_hour_is_told_when_the_access_ends(browser: Browser, scene: Scene) -> None:
     application = scene.application()
     ask(browser, scene, application, "ule@example.org")
     browser.click_on("#until [value=hour]")
@@ -165,7 +165,7 @@ def test_the_question_can_be_answered_by_keyboard(browser: Browser, scene: Scene
     assert scene.granted("gus@example.org") == [application.appid]
 
 
-def test_who_was_signed_out_meanwhile_is_asked_again_and_gets_where_they_were_going(browser: Browser, scene: Scene, axe: Axe) -> None:
+def test_a_person_signed_out_meanwhile_is_asked_again_and_gets_where_they_were_going(browser: Browser, scene: Scene, axe: Axe) -> None:
     application = scene.application()
     browser.open(scene.asking(application))
     browser.sign_in("hal@example.org")
@@ -182,7 +182,7 @@ def test_who_was_signed_out_meanwhile_is_asked_again_and_gets_where_they_were_go
     browser.assert_quiet("401")
 
 
-def test_who_signed_in_anew_meanwhile_is_asked_again(browser: Browser, scene: Scene) -> None:
+def test_a_person_who_signed_in_anew_meanwhile_is_asked_again(browser: Browser, scene: Scene) -> None:
     application = scene.application()
     ask(browser, scene, application, "ida@example.org")
     browser.tab()

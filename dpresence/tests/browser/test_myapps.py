@@ -121,7 +121,7 @@ def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene
     browser.assert_quiet()
 
 
-def test_what_the_service_says_of_a_field_stands_at_that_field(browser: Browser, scene: Scene, home: str, axe: Axe) -> None:
+def test_an_error_of_a_field_stands_at_that_field(browser: Browser, scene: Scene, home: str, axe: Axe) -> None:
     browser.enter(home, "eva@example.org", "/myapps")
     browser.write("name", "Chess club")
     browser.write("domain", "https://chess.example.org/game")

@@ -53,7 +53,7 @@ def first_lines(command: list[str], key: str, count: int) -> Iterator[str]:
             it.kill()
 
 
-def test_what_the_page_offers_to_paste_connects(browser: Browser, scene: Scene, home: str, request: pytest.FixtureRequest) -> None:
+def test_the_text_the_page_offers_to_paste_connects(browser: Browser, scene: Scene, home: str, request: pytest.FixtureRequest) -> None:
     appid, key = start(browser, scene, email="snip@example.org")
     Person(home, "lea@example.org").call("POST", f"/grant/{appid}")
     for language in ("python", "node"):
@@ -139,7 +139,7 @@ def test_a_page_that_is_open_follows_what_happens_elsewhere(browser: Browser, sc
     browser.assert_quiet(REFUSED)
 
 
-def test_who_was_signed_out_meanwhile_is_informed_and_comes_back_to_the_page(browser: Browser, scene: Scene, home: str) -> None:
+def test_a_developer_signed_out_meanwhile_is_informed_and_comes_back_to_the_page(browser: Browser, scene: Scene, home: str) -> None:
     appid, _ = start(browser, scene, email="sam@example.org")
     browser.run("return fetch('/logout', {method: 'POST', headers: {'X-CSRF-Token': document.querySelector('[name=csrf]').content}})")
     browser.wait(lambda it: "You are signed out" in it.text())

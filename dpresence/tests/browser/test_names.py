@@ -62,7 +62,7 @@ def test_a_notification_outside_the_page_begins_with_the_domain(stage: Stage) ->
     assert stage.browser.find("#notifications li p").text.startswith(stage.application.domain)
 
 
-def test_what_was_stored_before_the_rules_neither_stops_the_page_nor_turns_its_text(stage: Stage) -> None:
+def test_a_name_stored_before_the_rules_neither_stops_the_page_nor_turns_its_text(stage: Stage) -> None:
     stage.browser.run(SPY)
     stage.browser.click("Turn on desktop notifications")
     actions = {f"n{number}": action.replace("%s", stage.application.domain) for number, action in enumerate(ACTIONS)}

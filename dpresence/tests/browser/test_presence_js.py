@@ -125,7 +125,7 @@ def test_nobody_to_sign_in_ends_it_and_start_tries_again(steps: Steps) -> None:
     assert steps(script) == [{"state": "stopped", "code": 4009, "reason": "signed out"}, {"state": "connected"}]
 
 
-def test_what_signing_in_asks_to_wait_is_obeyed(steps: Steps) -> None:
+def test_the_wait_that_a_sign_in_asks_for_is_obeyed(steps: Steps) -> None:
     script = """
         proofs.push(Object.assign(new Error("slow down"), {retryAfter: 20}), "A"); channel.start(); await pass(19);
         const before = channel.state; await pass(9); await signed(); return [before.state, before.reason, asked()];

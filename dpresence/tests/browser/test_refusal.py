@@ -50,7 +50,7 @@ def test_a_proxy_that_drops_the_upgrade_is_named_while_it_goes_on_trying(steps: 
     assert steps(script) == [lost, "waiting", 108, True, True, lost]
 
 
-def test_what_the_service_asks_to_wait_is_obeyed_though_a_browser_hides_it(steps: Steps) -> None:
+def test_the_wait_that_the_service_asks_for_is_obeyed_though_a_browser_hides_it(steps: Steps) -> None:
     script = f"""
         answers.push({{result: "KO", errno: 201, error: "too many new channels", retry_after: 40}});
         proofs.push("A"); channel.start(); await settle(); {FAIL % 1} await end(1006);
@@ -60,7 +60,7 @@ def test_what_the_service_asks_to_wait_is_obeyed_though_a_browser_hides_it(steps
     assert steps(script) == [True, "too many new channels", 2, 3]
 
 
-def test_who_was_stopped_while_it_asked_stays_stopped(steps: Steps) -> None:
+def test_a_client_stopped_while_it_asked_stays_stopped(steps: Steps) -> None:
     script = f"""
         proofs.push("A"); channel.start(); await settle(); {FAIL % 1}
         answers.push({{errno: 108}}); last().onclose({{code: 1006}}); channel.stop(); await pass(99);

@@ -20,7 +20,7 @@ QUIET_SECONDS = 12
 
 
 @pytest.mark.parametrize("event", ["online", "pageshow", "visibilitychange", "resume"])
-def test_what_wakes_a_page_makes_it_ask_once_and_give_up_soon(steps: Steps, event: str) -> None:
+def test_an_event_that_resumes_a_page_makes_it_ask_once_and_give_up_soon(steps: Steps, event: str) -> None:
     script = f"""
         proofs.push("A"); channel.start(); await signed(); await pass(7); await happen("{event}"); await happen("online");
         const sent = last().sent.length; await pass(4.9); const early = channel.state.state; await pass(0.2);

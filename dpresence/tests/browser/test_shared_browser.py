@@ -25,7 +25,7 @@ def status_of(scene: Scene, email: str) -> list[str]:
     return [one["status"] for one in Person(scene.service.origin, email).call("GET", "/devices")["devices"]]
 
 
-def test_who_signs_in_after_somebody_who_went_offline_is_online_under_a_name_of_their_own(browser: Browser, scene: Scene) -> None:
+def test_a_person_who_signs_in_after_somebody_who_went_offline_is_online_under_a_name_of_their_own(browser: Browser, scene: Scene) -> None:
     first = open_sidebar(browser, scene, "sharing.ada@example.org")
     browser.click("Offline")
     browser.wait(lambda _: status_of(scene, "sharing.ada@example.org") == ["offline"])
@@ -46,7 +46,7 @@ def test_nothing_of_somebody_who_was_signed_out_elsewhere_is_left_to_the_next(br
     assert [key for key in browser.run(KEPT) if "cleo" in key] == []
 
 
-def test_who_signs_in_again_after_the_session_ended_is_as_they_said(browser: Browser, scene: Scene) -> None:
+def test_the_chosen_status_returns_with_a_sign_in_after_the_session_ended(browser: Browser, scene: Scene) -> None:
     first = open_sidebar(browser, scene, "sharing.eve@example.org")
     browser.click("Offline")
     browser.wait(lambda _: status_of(scene, "sharing.eve@example.org") == ["offline"])
@@ -56,7 +56,7 @@ def test_who_signs_in_again_after_the_session_ended_is_as_they_said(browser: Bro
     assert status_of(scene, "sharing.eve@example.org") == ["offline"]
 
 
-def test_what_an_earlier_version_kept_for_everybody_is_removed(browser: Browser, scene: Scene) -> None:
+def test_data_an_earlier_version_kept_for_everybody_is_removed(browser: Browser, scene: Scene) -> None:
     browser.open(f"{scene.service.origin}/login")
     browser.run("localStorage.setItem('dpresence.status', 'offline'); localStorage.setItem('dpresence.device', 'chrome-ada')")
     open_sidebar(browser, scene, "sharing.fay@example.org")

@@ -95,7 +95,7 @@ def test_a_status_for_all_devices_counts_above_each_until_it_is_ended(stage: Sta
     stage.browser.assert_quiet()
 
 
-def test_who_wants_it_is_unavailable_without_input_until_any_tab_has_some(stage: Stage) -> None:
+def test_a_person_who_chose_so_is_unavailable_without_input_until_any_tab_has_some(stage: Stage) -> None:
     choose = "const it = document.getElementById('away'); it.value = '5'; it.dispatchEvent(new Event('change')); it.blur()"
     stage.browser.run("globalThis.IdleDetector = undefined;" + PASSING + choose)
     stage.browser.wait(lambda it: it.find("#away-how").is_displayed())

@@ -19,14 +19,14 @@ def seen(browser: Browser) -> str:
     return str(browser.find("#seen").text)
 
 
-def test_who_has_allowed_no_application_is_not_said_to_be_seen(browser: Browser, scene: Scene) -> None:
+def test_a_person_who_has_allowed_no_application_is_not_said_to_be_seen(browser: Browser, scene: Scene) -> None:
     browser.enter(scene.service.origin, next(names), "/sidebar")
     browser.wait(lambda it: it.find("#connection").text == "Connected" and seen(it) != "")
     assert seen(browser) == "No application sees you: you have not allowed any."
     assert browser.find("#no-grants").is_displayed()
 
 
-def test_who_has_paused_everything_is_said_to_look_offline(stage: Stage) -> None:
+def test_a_person_who_has_paused_everything_is_said_to_look_offline(stage: Stage) -> None:
     stage.browser.wait(lambda it: seen(it) == "Applications see you as online.")
     stage.browser.click("Pause")
     stage.browser.wait(lambda it: seen(it) == "Applications see you as offline: you have paused all of them.")

@@ -43,7 +43,7 @@ def test_a_sender_that_follows_a_notification_learns_that_it_was_shown_and_opene
     stage.browser.assert_quiet()
 
 
-def test_what_is_unread_is_counted_outside_the_page_and_the_same_on_all_devices(stage: Stage) -> None:
+def test_unread_notifications_are_counted_outside_the_page_and_the_same_on_all_devices(stage: Stage) -> None:
     badge = "navigator.setAppBadge = async (count) => badges.push(count); navigator.clearAppBadge = async () => badges.push(0)"
     stage.browser.run(f"window.badges = []; {badge}")
     stage.service.notify(*({"puid": stage.puid, "message": message} for message in ("one", "two", "three")))
@@ -82,7 +82,7 @@ def test_an_action_that_is_a_word_is_no_link_and_clear_takes_all_away(stage: Sta
     assert stage.browser.run("return document.activeElement.id") == "notifications-title"
 
 
-def test_what_waited_while_a_user_was_away_is_shown_when_they_connect(browser: Browser, scene: Scene, stage: Stage) -> None:
+def test_notifications_that_waited_while_a_user_was_away_are_shown_when_they_connect(browser: Browser, scene: Scene, stage: Stage) -> None:
     browser.open("about:blank")
     stage.service.notify({"puid": stage.puid, "message": "Miss you"})
     browser.open(f"{stage.origin}/sidebar")
@@ -103,7 +103,7 @@ def test_notifications_go_outside_the_page_only_when_the_user_wants(stage: Stage
     stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn on desktop notifications")
 
 
-def test_what_is_read_or_deleted_elsewhere_is_closed_outside_the_page(stage: Stage) -> None:
+def test_notifications_read_or_deleted_elsewhere_are_closed_outside_the_page(stage: Stage) -> None:
     stage.browser.run(SPY)
     stage.browser.click("Turn on desktop notifications")
     stage.browser.wait(lambda it: it.run("return shown.length") == 1)  # the example

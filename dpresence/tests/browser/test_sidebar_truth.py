@@ -9,7 +9,7 @@ from .sidebar import SAID, Stage
 pytestmark = pytest.mark.browser
 
 
-def test_who_is_signed_out_is_not_said_to_be_seen_and_nothing_of_theirs_stays_on_the_screen(stage: Stage) -> None:
+def test_a_person_signed_out_is_not_said_to_be_seen_and_nothing_of_theirs_stays_on_the_screen(stage: Stage) -> None:
     stage.service.notify({"puid": stage.puid, "message": "Our secret"})
     stage.wait_for("notifications", lambda text: "Our secret" in text)
     stage.browser.tab()

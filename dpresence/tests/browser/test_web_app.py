@@ -158,7 +158,7 @@ def test_a_push_is_shown_and_opens_its_notification_as_read(
     assert sue.call("GET", "/notifications")["unread"] == 0 and browser.url == f"{service.origin}/sidebar"
 
 
-def test_what_was_read_on_another_device_is_closed_by_the_next_push_and_by_the_page(
+def test_a_notification_read_on_another_device_is_closed_by_the_next_push_and_by_the_page(
     sue: Person, service: Service, application: Application, browser: Browser
 ) -> None:
     turn_on(sue, browser)

@@ -28,7 +28,7 @@ class GrantContract:
         assert backend.grant("app-2", jane.id) is None
         assert backend.grant(app.id, "nobody") is None
 
-    def test_who_looked_when_is_stored_for_granted_applications_only(self, backend, app, jane):
+    def test_looks_are_stored_for_granted_applications_only(self, backend, app, jane):
         for appid, days in (("app-2", ["2026-11-20", "2026-11-22", None]), ("app-3", ["2026-11-23"])):
             made = application(backend, jane, appid)
             for number, day in enumerate(days):
@@ -151,7 +151,7 @@ class GrantContract:
         backend.change_grant(app.id, jane.id, {"paused": True}, LATER)
         assert [backend.grant(one.appid, one.user) for one in others] == others
 
-    def test_what_was_not_granted_cannot_be_paused_or_revoked(self, backend, app, jane):
+    def test_a_grant_that_does_not_exist_cannot_be_paused_or_revoked(self, backend, app, jane):
         assert backend.change_grant(app.id, jane.id, {"paused": True}, NOW) is None
         assert backend.revoke(app.id, jane.id) is None
 

@@ -12,7 +12,7 @@ def phone(user: str, name: str = "phone", **more: str) -> KnownDevice:
 
 
 class KnownDevicesContract:
-    def test_what_a_device_says_is_stored_and_its_label_stays(self, backend):
+    def test_the_report_of_a_device_is_stored_and_its_label_stays(self, backend):
         user = backend.sign_in(IDENTITY, NOW).id
         backend.record_device(phone(user))
         assert backend.rename_device(user, "phone", "Mine").label == "Mine"

@@ -23,7 +23,7 @@ class OperatorContract:
         assert [made.id for made in backend.all_applications("", 2)] == ["a", "b"]
         assert [made.id for made in backend.all_applications("b", 2)] == ["c"]
 
-    def test_what_is_stored_is_counted(self, backend):
+    def test_stored_rows_are_counted(self, backend):
         ann = person(backend, "ann")
         made = application(backend, ann)
         backend.change_application(made.id, {"validated_scheme": "https", "active": True})

@@ -31,7 +31,7 @@ class OutcomesContract:
     def told(self, backend, appid, after=0):
         return [(each.id, each.outcome) for each in backend.outcomes(appid, after, 100)]
 
-    def test_what_is_told_is_read_in_order_after_a_position(self, backend, appid):
+    def test_outcomes_are_read_in_order_after_a_position(self, backend, appid):
         assert backend.tell_outcomes(appid, {"b": ["pushed"]}) == 1
         first = backend.outcomes(appid, 0, 1)[0]
         assert backend.tell_outcomes(appid, {"a": ["delivered", "opened"], "b": ["delivered"]}) == 3
@@ -52,7 +52,7 @@ class OutcomesContract:
         assert backend.tell_outcomes("other", {"a": ["delivered"]}) == 0 and backend.tell_outcomes(appid, {"z": ["delivered"]}) == 0
         assert backend.followed("other", "a") is None and backend.followed(appid, "z") is None
 
-    def test_what_is_held_is_told_in_its_order(self, backend, appid):
+    def test_held_outcomes_are_told_in_their_order(self, backend, appid):
         assert [each.id for each in backend.hold_outcome("jane", ["p1"], ["a", "b", "z"], "delivered", NOW, 1000)] == ["a", "b"]
         backend.hold_outcome("jane", ["p1"], ["b"], "opened", NOW + 5, 1000)
         backend.hold_outcome("jane", ["p1"], ["b"], "delivered", NOW + 9, 1000)
@@ -69,7 +69,7 @@ class OutcomesContract:
         assert list(backend.hold_outcome("joe", ["p2"], ["a"], "delivered", NOW, 1000)) == []
         assert list(backend.held_outcomes(appid, "", 10)) == []
 
-    def test_what_is_held_is_dropped_when_the_notification_has_another_end(self, backend, appid):
+    def test_a_held_outcome_is_dropped_when_the_notification_has_another_end(self, backend, appid):
         backend.hold_outcome("jane", ["p1"], ["a"], "delivered", NOW, 1000)
         backend.tell_outcomes(appid, {"a": ["expired"]})
         assert list(backend.held_outcomes(appid, "", 10)) == []

@@ -80,7 +80,7 @@ class ScheduleContract:
             backend.set_override(jane.id, "online", None, person(backend, "joe"))
         assert backend.account(jane.id) == jane
 
-    def test_what_is_due_is_done_and_the_rest_waits(self, backend, jane):
+    def test_due_entries_are_done_and_the_rest_wait(self, backend, jane):
         joe, ann = person(backend, "joe"), person(backend, "ann")
         backend.set_override(jane.id, "unavailable", PAST)
         backend.set_override(joe.id, "unavailable", END)

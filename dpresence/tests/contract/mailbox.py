@@ -109,7 +109,7 @@ class MailboxContract:
         assert [each.position for each in backend.pending("jane", 0, 10)] == positions
         assert backend.push([one("e")], 100)[0].position > max(record["position"] for record in before)
 
-    def test_what_is_undelivered_is_counted_in_parts(self, backend):
+    def test_undelivered_notifications_are_counted_in_parts(self, backend):
         assert backend.count_undelivered(Queue("", ""), 10) == (0, None)
         push(backend, *(one(name, shown_until=0) for name in "abc"), one("d", user="joe"), one("e", appid="app-2"))
         settle(backend, "jane", ["b"], None, NOW)  # is only counted for its application
@@ -137,7 +137,7 @@ class MailboxContract:
     def test_pushing_nothing_is_answered_with_nothing(self, backend):
         assert push(backend) == []
 
-    def test_what_was_pushed_first_comes_first(self, backend):
+    def test_notifications_come_in_the_order_of_their_push(self, backend):
         push(backend, "b", "a")
         push(backend, one("d", appid="app-2"))
         push(backend, "c")
@@ -151,7 +151,7 @@ class MailboxContract:
         assert positions == sorted(set(positions))
         assert kept(backend) == ["a"]
 
-    def test_what_waits_comes_in_pages_behind_a_position(self, backend):
+    def test_waiting_notifications_come_in_pages_behind_a_position(self, backend):
         push(backend, *[one(f"{n}", appid=f"app-{n % 3}") for n in range(10)])
         found, after = [], 0
         for size in (4, 4, 2):
@@ -209,7 +209,7 @@ class MailboxContract:
             ["jim2", "jim3", "jim4"],
         ]
 
-    def test_what_has_expired_is_dropped_before_the_oldest(self, backend, pass_by):
+    def test_expired_notifications_are_dropped_before_the_oldest(self, backend, pass_by):
         push(backend, "a", one("b", ttl_ms=SHORT), "c", limit=3)
         pass_by(SHORT)
         assert push(backend, "d", limit=3) == [3]

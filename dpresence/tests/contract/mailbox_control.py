@@ -39,7 +39,7 @@ class MailboxControlContract:
         send(backend, on("score", "a"), on("score", "b", appid="app-2"), on("score", "c", user="joe"), on("other", "d"))
         assert kept(backend) == ["a", "b", "d"] and kept(backend, "joe") == ["c"]
 
-    def test_what_is_replaced_is_no_longer_counted_whether_or_not_the_user_has_received_it(self, backend):
+    def test_a_replaced_notification_is_no_longer_counted_whether_or_not_the_user_has_received_it(self, backend):
         for user in ("jane", "joe"):
             send(backend, one(f"{user}-1", user), on("score", f"{user}-2", user=user))
         settle(backend, "joe", ["joe-1", "joe-2"], unseen=None)
@@ -55,7 +55,7 @@ class MailboxControlContract:
         assert backend.cancel("jane", PUID, "b")
         assert kept(backend) == ["c"] and shown(backend) == ["c", "b", "a"]
 
-    def test_what_is_read_or_deleted_is_no_longer_unread(self, backend):
+    def test_a_read_or_deleted_notification_is_no_longer_unread(self, backend):
         push(backend, "a", "b", "c", held("d"), one("e", "joe"))
         backend.mark_read("jane", ["a"])
         backend.remove_entry("jane", "b")

@@ -60,7 +60,7 @@ class MailboxEndsContract:
         assert backend.purge_grants([grant(), grant(appid="app-2")]) == 351
         assert list(backend.queues(Queue("", ""), 10)) == []
 
-    def test_what_waits_under_a_later_puid_of_the_same_application_stays(self, backend):
+    def test_notifications_under_a_later_puid_of_the_same_application_stay(self, backend):
         push(backend, "a", one("b", puid="later"))
         assert waiting(backend, "later") == 1
         assert backend.purge_grants([grant()]) == 1
@@ -88,7 +88,7 @@ class MailboxEndsContract:
         assert kept(backend, "joe") == ["c"]
         assert backend.discarded == {"expired": 2, "dropped": 0}
 
-    def test_what_was_received_has_not_expired(self, backend, pass_by):
+    def test_a_received_notification_has_not_expired(self, backend, pass_by):
         push(backend, one("a", ttl_ms=SHORT), one("b", ttl_ms=SHORT))
         settle(backend, "jane", ["a"], unseen=None)
         pass_by(SHORT)
@@ -119,7 +119,7 @@ class MailboxEndsContract:
 
     # -- what a user gets while an application is shown them as offline
 
-    def test_what_is_settled_unseen_is_gone_but_goes_on_counting(self, backend):
+    def test_a_notification_settled_unseen_is_gone_but_goes_on_counting(self, backend):
         push(backend, "a", "b", one("c", appid="app-2"))
         assert settle(backend, "jane", ["a", "c"], unseen=[PUID]) == 2
         assert kept(backend) == ["b"]

@@ -77,7 +77,7 @@ class MailboxInboxContract:
         backend.purge("jane")
         assert len(shown(backend, "joe")) == most == len(list(backend.inbox_records()))
 
-    def test_what_is_read_changes_nothing_for_the_application_and_no_delivery(self, backend):
+    def test_reading_changes_nothing_for_the_application_and_no_delivery(self, backend):
         push(backend, "a", "b")
         assert backend.mark_read("jane", ["a"]) == 1
         backend.clear_inbox("jane")
@@ -113,7 +113,7 @@ class MailboxInboxContract:
         assert len(list(backend.inbox_records())) == 200
         assert shown(backend) == [f"{n}" for n in reversed(range(150, 350))] == unread(backend)
 
-    def test_what_is_held_is_not_shown_before_its_release(self, backend):
+    def test_a_held_notification_is_not_shown_before_its_release(self, backend):
         push(backend, held("a"), "b", held("c"), held("d", appid="app-2"))
         assert backend.mark_read("jane", ["a"]) == 0 and backend.mark_read_until("jane", "c") == 0 and not backend.remove_entry("jane", "a")
         assert backend.mark_read_until("jane", "b") == 1
@@ -125,14 +125,14 @@ class MailboxInboxContract:
         backend.release([("jane", PUID)])
         assert shown(backend) == ["c", "a", "e"]
 
-    def test_what_would_not_have_been_delivered_is_never_shown(self, backend, pass_by):
+    def test_a_notification_that_would_not_have_been_delivered_is_never_shown(self, backend, pass_by):
         push(backend, held("a", ttl_ms=SHORT), *[held(f"{n}") for n in range(130)], limit=100)
         pass_by(SHORT)
         assert kept(backend) == [f"{n}" for n in range(30, 130)]
         backend.release([("jane", PUID)])
         assert shown(backend) == [f"{n}" for n in reversed(range(30, 130))]
 
-    def test_what_was_received_before_its_release_is_shown_after_it(self, backend):
+    def test_a_notification_received_before_its_release_is_shown_after_it(self, backend):
         push(backend, held("a"))
         settle(backend, "jane", ["a"])
         backend.release([("jane", PUID)])

@@ -278,7 +278,7 @@ class TestLosses:
         self.check_back(calls, database)
         check_sessions(database)
 
-    def test_what_was_answered_survives_a_crash_of_the_server(self, postgresql, database):
+    def test_answered_writes_survive_a_crash_of_the_server(self, postgresql, database):
         directory, box = SqlDirectory(database), SqlMailbox(database)
         jane = person(directory)
         directory.use_assertion(b"digest", END)

@@ -268,7 +268,7 @@ class TestMailbox:
             outcomes = at_once(*[lambda m=m, items=items: push(sides[m % 2], *items) for m, items in enumerate(pushes)])
             assert all(len(outcome) == 10 for outcome in outcomes)
 
-    def test_what_is_settled_makes_room(self, sides):
+    def test_settled_entries_make_room(self, sides):
         left, right = sides
         for n in ROUNDS:
             user = f"user-{n}"

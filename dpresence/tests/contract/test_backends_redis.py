@@ -105,7 +105,7 @@ def test_a_redis_that_drops_any_key_when_it_is_full_stops_the_start_of_the_track
     assert str(caught.value) == f"redis.url: {what}"
 
 
-def test_what_a_volatile_policy_may_drop_is_warned_of(cooperative_redis, caplog):
+def test_a_volatile_eviction_policy_is_warned_of(cooperative_redis, caplog):
     with running(maxmemory="100mb", **{"maxmemory-policy": "volatile-ttl"}) as redis:
         load(
             Settings(storage=StorageSettings("sqlite://", tracker="redis", mailbox="sql"), redis=RedisSettings(redis.url)), FakeClock()

@@ -85,7 +85,7 @@ class TestInAFile(DirectoryContract, AddressContract):
         assert [path.name for path in tmp_path.iterdir()] == ["presence.db"]
         assert b"jane.the.erased" not in (tmp_path / "presence.db").read_bytes()
 
-    def test_what_was_answered_survives_a_kill(self, url):
+    def test_answered_writes_survive_a_kill(self, url):
         killed_after_ok(
             f"""
             from dpresence.tests.contract.directory_values import *

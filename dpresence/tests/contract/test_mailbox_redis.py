@@ -70,7 +70,7 @@ class TestOnRedis(MailboxContract, MailboxControlContract, MailboxEndsContract, 
         other.close()
 
 
-def test_what_was_answered_survives_a_kill(lost_redis):
+def test_answered_writes_survive_a_kill(lost_redis):
     lost_redis.start()
     mailbox = RedisMailbox(lost_redis.server(), allow_volatile=False)
     push(mailbox, "a")
@@ -126,7 +126,7 @@ def test_a_full_redis_refuses_and_keeps_what_it_has(redis_server):
 
 
 @pytest.mark.parametrize(("fsync", "warned"), [("always", False), ("everysec", True)])
-def test_what_a_crash_may_take_back_is_said_at_the_start(redis_server, caplog, fsync, warned):
+def test_the_start_warns_of_writes_that_a_crash_may_take_back(redis_server, caplog, fsync, warned):
     redis_server.client.config_set("appendfsync", fsync)
     RedisMailbox(redis_server.server(), allow_volatile=False).close()
     redis_server.client.config_set("appendfsync", "everysec")

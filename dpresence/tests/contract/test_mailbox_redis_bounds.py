@@ -126,7 +126,7 @@ def test_the_end_of_all_grants(backend):
     assert backend.purge_grants([*grants, grant("accomplice", puid="puid-1"), grant("accomplice", puid="puid-2")]) >= USERS // 2
 
 
-def test_what_expires_all_at_once_by_pushes_and_by_a_sweep(backend, client):
+def test_a_mass_expiry_by_pushes_and_by_a_sweep(backend, client):
     for n in range(20):
         push(backend, *[one(f"x{n}-{m}", f"x{n}", ttl_ms=SHORT) for m in range(100)])
     gevent.sleep(SHORT / 1000)

@@ -55,7 +55,7 @@ def backend(redis_server):
     mailbox.close()
 
 
-def test_what_was_stored_comes_first_in_its_order_and_uncut(earlier, backend):
+def test_earlier_entries_come_first_in_their_order_and_uncut(earlier, backend):
     earlier.push("b", "a")
     earlier.push("c", appid="app-2")
     assert push(backend, "d") == [3]
@@ -119,7 +119,7 @@ def test_processes_of_both_versions_push_at_once_and_nothing_is_lost_or_twice(ea
     assert settle(backend, "jane", found) == 200 and kept(backend) == [] and waiting(backend) == 0
 
 
-def test_what_this_version_stored_a_process_of_the_earlier_one_neither_sees_nor_deletes(earlier, backend):
+def test_a_process_of_the_earlier_version_neither_sees_nor_deletes_entries_of_this_one(earlier, backend):
     push(backend, "a", one("b", appid="app-2"))
     earlier.push("c")
     assert earlier.pending() == ["c"]

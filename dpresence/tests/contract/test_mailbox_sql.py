@@ -53,7 +53,7 @@ class TestInAFile(MailboxContract, MailboxControlContract, MailboxEndsContract, 
         with spoil(tmp_path / "presence.db") as database:
             yield SqlMailbox(database)
 
-    def test_what_was_answered_survives_a_kill(self, tmp_path):
+    def test_answered_writes_survive_a_kill(self, tmp_path):
         url = f"sqlite:///{tmp_path}/presence.db"
         killed_after_ok(
             f"""

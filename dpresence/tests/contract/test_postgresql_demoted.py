@@ -116,7 +116,7 @@ def test_whatever_says_that_the_server_goes_ends_every_connection(database, stat
     assert session(database) != before
 
 
-def test_what_is_merely_wrong_ends_no_connection(database):
+def test_an_error_of_a_statement_ends_no_connection(database):
     before = session(database)
     with pytest.raises(BackendUnavailable):
         database.run(lambda connection: connection.execute(text("SELECT 1 / 0")))

@@ -20,7 +20,7 @@ from dpresence.errors import BackendUnavailable
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .directory_values import person
-from .test_redis_doors import certify
+from .test_redis_access import certify
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
 OPTIONS = """

@@ -70,7 +70,7 @@ def bring(tracker, users):
         connect(tracker, user=user, grants=(grant(user),))
 
 
-def test_what_a_process_changes_another_one_reads_and_only_the_parts_with_something_new(processes, users, monkeypatch):
+def test_a_process_reads_the_changes_of_another_one_and_only_the_parts_with_something_new(processes, users, monkeypatch):
     one, two = processes
     bring(one, users)
     reader, asked = Reader(two), []
@@ -113,7 +113,7 @@ def test_a_cursor_leads_any_process_to_its_place_and_is_short(processes, users):
 
 
 @pytest.mark.parametrize("change", ["", "{}.", "{}.1", "x{}", "{}-0", "{}-1x", "{}-", "0.{}", "{}" + "0" * 20])
-def test_what_is_no_cursor_is_not_covered(processes, users, change):
+def test_an_invalid_cursor_is_not_covered(processes, users, change):
     one, _ = processes
     bring(one, users)
     cursor = one.cursor(Reader(one).offset)

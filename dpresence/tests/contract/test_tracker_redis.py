@@ -44,7 +44,7 @@ class TestRatesOnRedis(RateContract):
         return advance
 
 
-def test_what_is_no_redis_url_stops_the_start_and_shows_no_password():
+def test_an_invalid_redis_url_stops_the_start_and_shows_no_password():
     with pytest.raises(SettingError, match=r"^redis\.url: must be a redis://"):
         ConnectionFactory(RedisSettings("redis://me:secret@h:x/0"))
 
@@ -117,7 +117,7 @@ def test_a_device_in_grace_whose_record_is_lost_is_offline_after_it_and_leaves_n
     assert lasting(redis_server) == {"meta", "processes"}
 
 
-def test_who_signs_out_everywhere_is_offline_although_the_record_is_lost(redis_server, trackers, clock):
+def test_a_person_signed_out_everywhere_is_offline_although_the_record_is_lost(redis_server, trackers, clock):
     tracker = trackers(redis_server.server(), clock=clock)
     connect(tracker)
     redis_server.client.delete("dpresence:t:user:jane")

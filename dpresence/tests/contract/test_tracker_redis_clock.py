@@ -118,7 +118,7 @@ def test_time_that_jumped_is_no_time_by_the_lease_clock(redis_server, trackers, 
     assert before + 0.1 <= lease_clock(redis_server) < before + 60
 
 
-def test_what_a_dead_process_published_ends_with_its_lease_although_the_clock_was_set_back(redis, one, two):
+def test_values_of_a_dead_process_end_with_its_lease_although_the_clock_was_set_back(redis, one, two):
     one.publish("of one", {})
     lose(one)
     redis.set(-HOUR)

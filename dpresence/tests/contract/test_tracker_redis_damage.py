@@ -87,7 +87,7 @@ def test_a_damaged_feed_concerns_its_application_alone_and_is_whole_again_when_r
     ("key", "call"),
     [(key, call) for key in ("feed", "view", "log") for call in ("head", "view", "latest", "read", "offset") if (key, call) not in UNSEEN],
 )
-def test_who_reads_a_damaged_feed_is_refused_and_has_it_rebuilt(tracker, client, key, call):
+def test_reading_a_damaged_feed_is_refused_and_has_it_rebuilt(tracker, client, key, call):
     connect(tracker)
     flap(tracker, 3)
     args = {"head": (), "view": (), "latest": ([JANE.puid],), "read": (2, 10), "offset": (tracker.cursor(2),)}[call]

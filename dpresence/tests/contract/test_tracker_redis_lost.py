@@ -153,7 +153,7 @@ class TestLostServer:
             assert all(one.value for one in waiting)
         eventually(lambda: update(backend, "unavailable"))
 
-    def test_what_was_given_up_never_happens_after_what_follows(self, backend, redis):
+    def test_an_abandoned_call_never_happens_after_later_ones(self, backend, redis):
         eventually(lambda: connect(backend))
         with redis.stopped():
             assert _refused(lambda: update(backend, "unavailable"))
@@ -182,13 +182,13 @@ class TestLostServer:
         backend.due()
         assert [(device.name, device.connected) for device in backend.devices("jane")] == [(made.device, True)]
 
-    def test_what_was_never_sent_is_not_abandoned(self, backend, redis):
+    def test_a_call_that_was_never_sent_is_not_abandoned(self, backend, redis):
         redis.kill()
         for number in range(10):
             assert _refused(lambda number=number: connect(backend, None, f"c{number}"))
         assert len(backend._unanswered) <= 1  # the first was on its way when the server was found to be gone
 
-    def test_what_missed_its_deadline_before_it_was_sent_never_is(self, backend, monkeypatch):
+    def test_a_call_that_missed_its_deadline_before_it_was_sent_is_never_sent(self, backend, monkeypatch):
         begin = backend._client._begin
         monkeypatch.setattr(backend._client, "_begin", lambda connection: gevent.sleep(0.5) or begin(connection))
         backend._client._disconnect()

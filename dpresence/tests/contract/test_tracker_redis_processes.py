@@ -72,7 +72,7 @@ class TestTwoProcesses:
         eventually(lambda: ("mail", "jack") in listener._signals)
         assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
 
-    def test_what_each_process_publishes_all_can_read(self, slow):
+    def test_all_processes_can_read_the_values_of_each(self, slow):
         one, two = slow
         one.publish("of one", {"refusals 34": 1, "cpu_seconds": 0.25})
         two.publish("of two", {"refusals 34": 2, "refusals 107": 1})
@@ -87,7 +87,7 @@ class TestTwoProcesses:
         one.close()
         assert two.published() == (["of two"], {"refusals 34": 3, "cpu_seconds": 0.25})
 
-    def test_what_a_process_published_outlives_it_until_its_lease_ends(self, slow, redis_server):
+    def test_values_of_a_process_outlive_it_until_its_lease_ends(self, slow, redis_server):
         one, two = slow
         one.publish("of one", {"refusals 34": 2})
         lose(one)

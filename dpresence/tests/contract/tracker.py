@@ -36,7 +36,7 @@ class TrackerContract(DeviceContract, GraceContract, GrantContract, OverrideCont
         eventually(lambda: len(found) == 2)
         assert found == [("feed", "chess", [("online", "explicit")]), ("feed", "go", [("online", "explicit")])]
 
-    def test_what_adds_no_entry_wakes_nobody(self, backend):
+    def test_a_change_without_an_entry_signals_nobody(self, backend):
         connect(backend)
         listener = SignalListener(backend)
         update(backend, "online")
@@ -54,7 +54,7 @@ class TrackerContract(DeviceContract, GraceContract, GrantContract, OverrideCont
 
     # -- between processes
 
-    def test_what_a_process_publishes_takes_the_place_of_its_last(self, backend):
+    def test_a_published_value_replaces_the_last_one_of_its_process(self, backend):
         assert backend.published() == ([], {})
         backend.publish("first", {"refusals 34": 1, "cpu_seconds": 0.5})
         backend.publish('{"who": "a…@example.org"}', {"refusals 34": 2, "cpu_seconds": 1.5})

@@ -134,7 +134,7 @@ class DeviceContract:
         assert update(backend, "offline") is False
         assert changes(backend) == [("online", "explicit")]
 
-    def test_what_nobody_connected_cannot_be_changed(self, backend):
+    def test_a_device_that_never_connected_cannot_be_changed(self, backend):
         assert update(backend, "online") is False
         backend.leave("jane", "phone", "c1")
         connect(backend)

@@ -107,7 +107,7 @@ class FeedContract:
             paged += read(backend, offset=paged[-1].offset if paged else 0, limit=7)
         assert paged == updates
 
-    def test_what_was_kept_beyond_the_number_grows_too_old_all_the_same(self, backend, clock):
+    def test_entries_kept_beyond_the_number_grow_too_old_all_the_same(self, backend, clock):
         connect(backend, user="joe", grants=(grant("joe"),))
         clock.advance(30)
         connect(backend)
@@ -174,7 +174,7 @@ class FeedContract:
         assert {puid: entry.status for puid, entry in found.items()} == {JANE.puid: "unavailable", GO.puid: "online"}
         assert backend.latest_of("jane", []) == {}
 
-    def test_what_is_too_old_leaves_the_log_of_an_idle_application(self, backend, clock):
+    def test_entries_that_are_too_old_leave_the_log_of_an_idle_application(self, backend, clock):
         connect(backend)
         clock.advance(30)
         flap(backend, 1)
@@ -233,7 +233,7 @@ class FeedContract:
         assert changes(backend, "go") == [("online", "explicit"), ("offline", "explicit")]
         assert changes(backend, offset=151) == [("offline", "revoked")]
 
-    def test_what_is_handed_out_is_nobody_elses(self, backend):
+    def test_a_claimed_entry_is_given_to_nobody_else(self, backend):
         connect(backend, grants=(JANE, GO))
         expected = [FeedEntry(1, JANE.puid, "online", SECOND, "explicit")]
         view, _ = view_and_head(backend, "chess")

@@ -112,7 +112,7 @@ class RateContract(RatedShowsContract):
         pass_time(60)
         assert append_postponed(backend) == []
 
-    def test_what_is_reported_later_has_the_time_and_the_reason_of_its_own(self, backend, clock, pass_time):
+    def test_a_postponed_report_has_the_time_and_the_reason_of_its_own(self, backend, clock, pass_time):
         connect(backend, "tablet", "c2", "unavailable")
         connect(backend)
         backend.leave("jane", "phone", "c1")
@@ -175,7 +175,7 @@ class RateContract(RatedShowsContract):
         assert changes(backend, "maps") == [("online", "granted")]
         assert changes(backend, "go") == [ONLINE, UNAVAILABLE, ONLINE]
 
-    def test_what_no_application_may_see_costs_nothing(self, backend):
+    def test_changes_that_no_application_may_see_cost_nothing(self, backend):
         connect(backend, grants=())
         flap(backend, 10, PAUSED)
         flap(backend, 4)

@@ -147,7 +147,7 @@ class Changes:
         assert {puid for puid, *_ in seen} == {self._puids["granter"]}, (seen, self._puids)
 
 
-def test_what_a_process_without_redis_answered_ok_is_reported_by_another_one(application, staying, dying, proxy, end, figures):
+def test_a_change_answered_ok_by_a_process_without_redis_is_reported_by_another_one(application, staying, dying, proxy, end, figures):
     name = f"changes at a process cut off from Redis, then {end.name}"
     with Changes(application, staying, dying) as changes:
         proxy.cut()
@@ -159,7 +159,7 @@ def test_what_a_process_without_redis_answered_ok_is_reported_by_another_one(app
         changes.check_devices()
 
 
-def test_what_was_answered_ok_while_redis_was_away_for_all_is_reported_when_it_is_back(application, staying, dying, servers, end, figures):
+def test_changes_answered_ok_while_redis_was_away_for_all_are_reported_when_it_is_back(application, staying, dying, servers, end, figures):
     name = f"changes while Redis is away for all, then {end.name}"
     with Changes(application, staying, dying) as changes:
         servers.redis.kill()

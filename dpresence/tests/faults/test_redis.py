@@ -91,7 +91,7 @@ def test_t3_the_service_outlives_redis(cluster, process, application, figures, h
 
 
 @pytest.mark.parametrize("fsync", ["always"], indirect=True)
-def test_what_is_granted_paused_and_revoked_while_redis_is_away_is_reported_once_it_is_back(servers, figures, fsync):
+def test_grants_pauses_and_revocations_while_redis_is_away_are_reported_once_it_is_back(servers, figures, fsync):
     with Cluster(servers, {"presence.sweep_seconds": 60}) as cluster, Site() as site:
         process = cluster.start()
         check_sent(cluster, process, activate(process.origin, site), figures, f"grants, fsync {fsync}")

@@ -13,12 +13,12 @@ from dpresence.tests.waiting import PATIENCE_SECONDS
 from .conftest import serve
 from .support import Client
 
-DOOR = {"accept_rate": 0.1, "accept_burst": 40, "unsigned_per_address": 1000, "trusted_proxies": ["127.0.0.1"]}
+LIMITS = {"accept_rate": 0.1, "accept_burst": 40, "unsigned_per_address": 1000, "trusted_proxies": ["127.0.0.1"]}
 
 
 @pytest.fixture
-def door():
-    yield from serve({"channels": DOOR})
+def limited():
+    yield from serve({"channels": LIMITS})
 
 
 @pytest.fixture
@@ -30,28 +30,28 @@ def of(number):
     return {"X-Forwarded-For": f"203.0.113.{number}"}
 
 
-def test_openings_of_unknown_paths_spend_nothing_of_the_rate(door):
+def test_openings_of_unknown_paths_spend_nothing_of_the_rate(limited):
     for number in range(200):
-        with Client(door.port, "/nothing", headers=of(number % 5)) as client:
+        with Client(limited.port, "/nothing", headers=of(number % 5)) as client:
             assert client.status == 404
     with ExitStack() as clients:
-        real = [clients.enter_context(Client(door.port, headers=of(number))) for number in range(10, 45)]
+        real = [clients.enter_context(Client(limited.port, headers=of(number))) for number in range(10, 45)]
         assert [client.status for client in real] == [101] * 35
 
 
-def test_openings_that_a_view_refuses_spend_nothing_either(door):
+def test_openings_that_a_view_refuses_spend_nothing_either(limited):
     for _ in range(100):
-        with Client(door.port, "/failing", headers=of(1)) as client:
+        with Client(limited.port, "/failing", headers=of(1)) as client:
             assert client.status == 503
     with ExitStack() as clients:
-        real = [clients.enter_context(Client(door.port, headers=of(number))) for number in range(10, 45)]
+        real = [clients.enter_context(Client(limited.port, headers=of(number))) for number in range(10, 45)]
         assert [client.status for client in real] == [101] * 35
 
 
-def test_one_address_in_a_storm_does_not_keep_others_out(door):
+def test_one_address_in_a_storm_does_not_keep_others_out(limited):
     with ExitStack() as clients:
-        storm = [clients.enter_context(Client(door.port, headers=of(1))).status for _ in range(60)]
-        others = [clients.enter_context(Client(door.port, headers=of(number))).status for number in range(2, 17)]
+        storm = [clients.enter_context(Client(limited.port, headers=of(1))).status for _ in range(60)]
+        others = [clients.enter_context(Client(limited.port, headers=of(number))).status for number in range(2, 17)]
     assert 18 <= storm.count(101) <= 30
     assert set(storm) == {101, 503}
     assert others == [101] * 15

@@ -53,7 +53,7 @@ def test_the_applications_iterable_is_closed_before_the_channel_runs(server):
         assert server.stats()["bodies"] == before + 2  # with the one of the first look
 
 
-def test_what_is_deferred_holds_up_this_connection_and_no_other(server):
+def test_a_deferred_frame_holds_up_this_connection_and_no_other(server):
     with server.connect() as client, server.connect() as other:
         client.text("hold")
         client.text("after")

@@ -27,7 +27,7 @@ def link(service: Service) -> str:
     return re.findall(rf"{service.origin}/\?token=[\w-]{{43}}$", service.log(), re.MULTILINE)[-1]
 
 
-def test_who_can_read_the_file_gets_an_assertion_and_nobody_else(tmp_path: Path) -> None:
+def test_a_reader_of_the_file_gets_an_assertion_and_nobody_else(tmp_path: Path) -> None:
     with running(tmp_path, **EMPTY) as service:
         service.alive_within(ANSWER_SECONDS)
         file = tmp_path / "live.token"  # beside live.ini

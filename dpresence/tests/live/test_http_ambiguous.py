@@ -131,7 +131,7 @@ def test_a_header_that_is_too_large_is_refused_before_it_is_parsed(server, reque
     get(b"Authorization: BrowserID " + b"a" * 8192), get(*[b"X: y"] * 63), get(b"X:y"), get(b"X: \t y\t "), get(b"X:"),
     get(host=b"Host: [::1]:8282"), get(target=b"/page?a=/?b&c=%ff"), get(b"Range: bytes=0-1"), get(b"Connection: keep-alive, x"),
 ])  # fmt: skip
-def test_what_is_proper_is_answered_and_so_is_what_comes_behind(server, request_):
+def test_a_proper_request_is_answered_and_so_is_the_next_one(server, request_):
     with Client(server.port, upgrade=False) as client:
         client.send(request_ + BEHIND)
         for _ in range(2):
@@ -154,7 +154,7 @@ def test_a_chunked_body_with_extensions_and_trailers_is_read(server):
         assert next_answer(client) == (200, b"a page")
 
 
-def test_who_waits_for_100_continue_gets_it_unless_the_body_is_too_large(server):
+def test_a_client_that_waits_for_100_continue_gets_it_unless_the_body_is_too_large(server):
     with Client(server.port, upgrade=False) as client:
         client.send(post(b"", b"Content-Length: 5", b"Expect: 100-continue"))
         client.read_head()

@@ -99,7 +99,7 @@ def test_an_update_reaches_every_application_that_was_granted_and_no_other(perso
             third_service.assert_no_updates()
 
 
-def test_what_waits_comes_at_once_when_the_device_signs_in_and_only_once(person, application):
+def test_waiting_notifications_come_at_once_when_the_device_signs_in_and_only_once(person, application):
     puid = person.grant(application)
     with application.service() as app_service:
         answers = app_service.notify(*({"puid": puid, "message": str(number)} for number in range(3)))
@@ -110,7 +110,7 @@ def test_what_waits_comes_at_once_when_the_device_signs_in_and_only_once(person,
         device.assert_silent()
 
 
-def test_what_is_not_acknowledged_comes_again_with_the_same_id(person, application):
+def test_unacknowledged_notifications_come_again_with_the_same_id(person, application):
     puid = person.grant(application)
     with application.service() as app_service:
         sent = app_service.notify({"puid": puid, "message": "once"}, {"puid": puid, "message": "twice"})

@@ -62,7 +62,7 @@ TOPS = {
 
 
 @pytest.mark.parametrize("lines", TOPS.values(), ids=TOPS)
-def test_what_stands_outside_of_the_sections_of_this_service_is_not_reported(tmp_path: Path, lines: str) -> None:
+def test_settings_outside_of_the_sections_of_this_service_are_not_reported(tmp_path: Path, lines: str) -> None:
     service = WarmShipped(tmp_path, {})
     ini = tmp_path / "presence.ini"
     ini.write_text(f"{lines}\n{ini.read_text()}")

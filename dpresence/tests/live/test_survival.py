@@ -79,7 +79,7 @@ def test_notifications_answered_ok_come_in_order_after_the_crash(service, applic
             device.assert_silent(0.1)
 
 
-def test_what_a_device_had_not_acknowledged_at_the_crash_comes_again(service, application, person):
+def test_notifications_unacknowledged_at_the_crash_come_again(service, application, person):
     """T2 in small."""
     puid = person.grant(application)
     with application.service() as app_service, person.device(ack=True) as device:

@@ -80,7 +80,7 @@ def test_an_hour_of_silence_is_no_jump(clock, steady, caplog):
 
 
 @pytest.mark.parametrize("seconds", [13 * HOUR, -13 * HOUR])
-def test_what_is_stored_goes_by_the_time_before_a_jump_until_it_has_stood(clock, steady, seconds):
+def test_stored_times_follow_the_clock_before_a_jump_until_the_new_one_has_settled(clock, steady, seconds):
     before = steady.now()
     clock.set(seconds)
     clock.advance(65)

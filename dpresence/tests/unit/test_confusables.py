@@ -116,7 +116,7 @@ READ_AS = {
 
 
 @pytest.mark.parametrize(("text", "address"), READ_AS.items())
-def test_what_a_person_takes_for_an_address_is_found(text: str, address: str) -> None:
+def test_texts_that_look_like_an_address_are_found(text: str, address: str) -> None:
     assert address in addresses(text)
     assert names_another_domain(text, "chess.example.org")
 

@@ -113,7 +113,7 @@ def test_the_proxy_of_compose_is_the_only_one_that_is_trusted() -> None:
     assert services["dpresence"]["environment"]["DPRESENCE_CHANNELS_TRUSTED_PROXIES"] == address
 
 
-def test_what_compose_refers_to_is_declared() -> None:
+def test_names_that_compose_refers_to_are_declared() -> None:
     one, cluster = read(COMPOSE[1]), read(COMPOSE[0])
     both = {part: {**one.get(part, {}), **(cluster.get(part) or {})} for part in ("volumes", "networks", "secrets")}
     for service in (*one["services"].values(), *cluster["services"].values()):

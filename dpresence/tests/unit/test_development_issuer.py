@@ -80,7 +80,7 @@ def test_its_assertions_are_for_its_own_audience(development: DevelopmentIssuer,
 @pytest.mark.parametrize(
     "email", ["", "ann", "ann@", "@example.org", "ann@example.org\n", "\u00e4nn@example.org", "a" * 250 + "@b.org", None, 5, {}]
 )
-def test_what_is_no_address_is_refused(email: object, development: DevelopmentIssuer) -> None:
+def test_an_invalid_address_is_refused(email: object, development: DevelopmentIssuer) -> None:
     with pytest.raises(WrongValue, match=r"^email: "):
         development.mint(email)
 

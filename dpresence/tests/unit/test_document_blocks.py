@@ -72,7 +72,7 @@ RUN: dict[str, dict[str, tuple[str, ...]]] = {
         "upstream dpresence": ("live/test_proxies.py::test_two_services_behind_a_proxy_are_one",),
         "defaults\n    mode http": ("live/test_proxies.py::test_two_services_behind_a_proxy_are_one",),
         "  ACL SETUSER dpresence on >password resetchannels ~": (
-            "contract/test_redis_doors.py::test_the_rights_that_the_documents_name_are_enough_and_no_more",
+            "contract/test_redis_access.py::test_the_rights_that_the_documents_name_are_enough_and_no_more",
         ),
         "redis.url = rediss": (SETTINGS,),
         "redis.url = redis://dpresence@sentinel": (SETTINGS,),
@@ -161,7 +161,7 @@ WITHOUT_THE_DOCUMENT = {
 """Modules of tests that need no text of a document, with what they use instead."""
 
 
-def test_what_is_left_out_of_blocks_stands_in_one() -> None:
+def test_lines_left_out_of_blocks_stand_in_one() -> None:
     shown = "".join(text for document in DOCUMENTS for _, text in blocks(document))
     assert [words for words in PARTLY if words not in shown] == []
 

@@ -160,7 +160,7 @@ def test_urgent_calls_have_a_bound_of_their_own():
 
 
 @pytest.mark.parametrize("urgent", [False, True])
-def test_who_gives_up_leaves_nothing_behind(urgent):
+def test_a_caller_that_gives_up_leaves_nothing_behind(urgent):
     calls = Calls(FairQueue(1, max_calls=2))
     calls.call("a")
     for _ in range(5):
@@ -173,7 +173,7 @@ def test_who_gives_up_leaves_nothing_behind(urgent):
     assert calls.begun == ["a", "c", "d"]
 
 
-def test_who_is_cut_off_under_way_gives_the_slot_back():
+def test_a_caller_interrupted_under_way_gives_the_slot_back():
     calls = Calls(FairQueue(1))
     under_way = calls.call("a")
     calls.call("b")

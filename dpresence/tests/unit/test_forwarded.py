@@ -36,7 +36,7 @@ def test_a_port_and_brackets_are_no_part_of_an_address(hop: str, address: str) -
     "unknown", "_hidden", "203.0.113.1:", "203.0.113.1:123456", "[203.0.113.1", "[2001:db8::1]443", "client.example.org", "203.0.113",
     "203.0.113.1 203.0.113.2", "-",
 ])  # fmt: skip
-def test_what_is_no_address_counts_as_the_proxy_and_is_warned_of_once(hop: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_address_counts_as_the_proxy_and_is_warned_of_once(hop: str, caplog: pytest.LogCaptureFixture) -> None:
     forwarding = Forwarding([PROXY], LogLimit(FakeClock()))
     assert [client(f"203.0.113.9, {hop}", forwarding=forwarding), client(hop, forwarding=forwarding)] == [PROXY, PROXY]
     assert client(forwarded=f'for=203.0.113.9, for="{hop}"', forwarding=forwarding) == PROXY

@@ -98,7 +98,7 @@ def test_a_message_at_the_limit_is_read():
     st.binary(max_size=125).map(lambda data: (frame(9, data), Ping(data))),
     st.binary(max_size=125).map(lambda data: (frame(10, data), Pong(data))),
 ), max_size=6), st.integers(1, 40))  # fmt: skip
-def test_what_was_framed_is_read_however_it_is_cut(pairs, step):
+def test_frames_are_read_however_they_are_cut(pairs, step):
     limits = FrameLimits(2000, 20, 60, 4)
     assert events(b"".join(data for data, _ in pairs), limits, step) == [event for _, event in pairs]
 

@@ -58,7 +58,7 @@ def gate(clock, **channels):
     return Gate(dataclasses.replace(Settings(), channels=ChannelSettings(**channels)), clock, Metrics(clock))
 
 
-def test_what_is_open_unsigned_and_behind_is_counted(clock):
+def test_open_unsigned_and_slow_connections_are_counted(clock):
     one = gate(clock)
     enter(one, 3)
     sockets = [Socket(), Socket("198.51.100.2", behind=True), Socket("198.51.100.2")]
@@ -163,7 +163,7 @@ def test_those_who_are_being_signed_in_let_nobody_else_in(clock):
     doors.admit(Socket("198.51.100.5"))
 
 
-def test_who_is_slow_to_sign_in_keeps_nobody_out(clock):
+def test_a_connection_slow_to_sign_in_keeps_nobody_out(clock):
     doors = gate(clock, accept_rate=100.0, accept_burst=3)
     for number in range(6):
         doors.admit(Socket(f"198.51.100.{number}"))

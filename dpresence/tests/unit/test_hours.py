@@ -123,7 +123,7 @@ ONE = {"days": ["mon"], "from": "22:00", "to": "07:00"}
         ("UTC", [{**ONE, "to": "22:00"}], "weekly[0].to: a time of day, 00:00 to 24:00, other than from"),
     ],
 )
-def test_what_is_wrong_is_named(zone: object, weekly: object, error: str) -> None:
+def test_errors_are_named(zone: object, weekly: object, error: str) -> None:
     with pytest.raises(WrongValue) as refused:
         parse(Hours, encode(zone, weekly))
     assert refused.value.error == error

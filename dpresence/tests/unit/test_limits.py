@@ -28,7 +28,7 @@ def test_all_or_none_are_taken() -> None:
     assert bucket.take(2, now=2) == 0.0
 
 
-def test_what_is_not_used_does_not_pile_up_beyond_the_burst() -> None:
+def test_unused_allowance_does_not_accumulate_beyond_the_burst() -> None:
     bucket = TokenBucket(rate=1, burst=2)
     bucket.take(2, now=0)
     assert bucket.take(2, now=1000) == 0.0

@@ -66,7 +66,7 @@ def test_the_entries_of_many_owners_are_applied_in_a_few_batches(applied: list[i
     assert {entry.owner for entry in entries.stored} == {f"user{number}" for number in range(60, 90)}
 
 
-def test_what_the_operator_has_changed_is_applied_without_a_sweep(applied: list[int]) -> None:
+def test_changes_of_the_operator_are_applied_without_a_sweep(applied: list[int]) -> None:
     entries = Entries("account", "revoked", "revoked", "erased")
     outbox(entries, applied).apply_all()
     assert applied == [1, 2, 3, 4] and entries.stored == []

@@ -57,7 +57,7 @@ def test_the_oldest_of_all_makes_room_once(plain: PlainConnections) -> None:
     assert second.ended
 
 
-def test_who_has_left_is_forgotten(plain: PlainConnections) -> None:
+def test_closed_connections_are_forgotten(plain: PlainConnections) -> None:
     for _ in range(5):
         sock = Socket()
         assert plain.enter(sock, "a")

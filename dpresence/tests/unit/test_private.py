@@ -73,7 +73,7 @@ def test_root_is_not_asked_to_take_a_file_from_the_services_group(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_what_root_creates_in_the_folder_of_the_service_belongs_to_the_services_user(tmp_path: Path) -> None:
+def test_files_of_root_in_the_folder_of_the_service_belong_to_the_services_user(tmp_path: Path) -> None:
     for owner in (NOBODY, 0):
         folder = tmp_path / str(owner)
         folder.mkdir()

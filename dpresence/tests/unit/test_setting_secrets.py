@@ -198,7 +198,7 @@ def test_a_file_that_is_no_ini_is_reported_in_one_line_without_what_is_in_it(tmp
         (f"[{CANARY}]\n[{CANARY}]\n", "line 2: a section of another name begins a second time"),
     ],
 )
-def test_what_is_written_twice_is_named(tmp_path, text: str, message: str) -> None:
+def test_settings_written_twice_are_named(tmp_path, text: str, message: str) -> None:
     file = tmp_path / "presence.ini"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SettingError) as refused:
@@ -236,7 +236,7 @@ NONE = ["https://*.example.org", "*", "https://a.example,", "https://a.example,h
 
 
 @pytest.mark.parametrize("origin", NONE)
-def test_what_is_no_origin_at_all_is_refused(origin: str) -> None:
+def test_an_invalid_origin_is_refused(origin: str) -> None:
     assert "one origin, such as https://presence.example.org: no wildcard, no comma, no path" in said("channels.origins", origin)
     assert "one origin, such as https://presence.example.org: no wildcard, no comma, no path" in said("identity.audience", origin)
 
@@ -260,5 +260,5 @@ def test_the_origin_of_an_app_or_extension_is_taken_for_channels_and_is_no_audie
 
 @pytest.mark.parametrize("origin", ["capacitor://", "capacitor://localhost/", "ws://a.example", "data://x", "javascript://x", "blob://x",
                                     "file:///home", "Capacitor://localhost", "tauri://*", "a b://x", "x://y:0"])  # fmt: skip
-def test_what_no_app_sends_is_refused(origin: str) -> None:
+def test_an_origin_that_no_app_sends_is_refused(origin: str) -> None:
     assert "this is about word" in said("channels.origins", origin)

@@ -79,7 +79,7 @@ def test_however_many_ask_while_it_runs_it_runs_once_more(flight: SingleFlight, 
     assert work.count == 2 and not flight.running("a")
 
 
-def test_who_asks_during_the_second_turn_gets_a_third(flight: SingleFlight, work: Work) -> None:
+def test_a_call_during_the_second_flight_gets_a_third(flight: SingleFlight, work: Work) -> None:
     asked = ask(flight, 2)
     work.go.set()
     gevent.sleep(0)

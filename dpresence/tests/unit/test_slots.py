@@ -77,7 +77,7 @@ def test_where_nobody_leaves_a_slot_in_time_the_newcomer_is_refused_and_leaves_n
     assert crowd.slots._of_owner == {"late": 1} and len(crowd.slots._holders) == 1
 
 
-def test_who_comes_back_at_once_waits_behind_those_who_were_there():
+def test_a_caller_that_comes_back_at_once_waits_behind_the_earlier_ones():
     crowd = Crowd(Slots(1, 1))
     first = crowd.come("a", leaves=False)
     crowd.come("b", leaves=False)
@@ -86,7 +86,7 @@ def test_who_comes_back_at_once_waits_behind_those_who_were_there():
     assert crowd.begun == ["a", "b"]
 
 
-def test_who_is_killed_with_a_slot_just_handed_to_them_hands_it_on():
+def test_a_caller_killed_with_a_slot_just_handed_over_hands_it_on():
     crowd = Crowd(Slots(1, 1))
     first = crowd.come("a", leaves=False)
     second = crowd.come("b")

@@ -86,7 +86,7 @@ def test_it_ends_with_status_0_when_all_have_stopped(run: Callable[..., Run]) ->
     assert sorted(service.pids(r"has stopped \(exit status 0\)")) == sorted(service.pids("is ready"))
 
 
-def test_who_does_not_stop_in_time_is_killed(run: Callable[..., Run]) -> None:
+def test_a_worker_that_does_not_stop_in_time_is_killed(run: Callable[..., Run]) -> None:
     service = run(READY + "trap '' TERM; " + SLEEP, count=1, stop=0.3)
     eventually(lambda: service.pids("is ready"))
     assert service.stop() == 0
@@ -95,7 +95,7 @@ def test_who_does_not_stop_in_time_is_killed(run: Callable[..., Run]) -> None:
     assert service.log.count("a stack trace\n") == 1
 
 
-def test_who_is_not_ready_in_time_is_killed_and_ends_the_start(run: Callable[..., Run]) -> None:
+def test_a_worker_that_is_not_ready_in_time_is_killed_and_ends_the_start(run: Callable[..., Run]) -> None:
     service = run("trap '' USR2; " + SLEEP, start=0.2)
     assert service.wait() == 1
     assert service.pids("takes too long") == service.pids("gets SIGKILL") == service.pids(r"ended before it was ready \(signal 9\)") != []

@@ -73,12 +73,12 @@ def line() -> Iterator[Any]:
     gevent.sleep(0)
 
 
-def test_what_the_system_takes_at_once_is_reported_at_once(line: ConnectionPair) -> None:
+def test_bytes_the_system_takes_at_once_are_reported_at_once(line: ConnectionPair) -> None:
     line.offer(b"hello", "hello")
     assert line.called == ["hello"]
 
 
-def test_what_it_does_not_take_is_reported_when_the_peer_has_read_and_in_order(line: ConnectionPair) -> None:
+def test_bytes_it_does_not_take_are_reported_when_the_peer_has_read_and_in_order(line: ConnectionPair) -> None:
     line.offer(LARGE, "first")
     line.offer(LARGE, "second")
     line.offer(b"x", "third")
@@ -89,7 +89,7 @@ def test_what_it_does_not_take_is_reported_when_the_peer_has_read_and_in_order(l
     assert line.called == ["first", "second", "third"]
 
 
-def test_what_waits_when_the_peer_is_lost_is_never_reported(line: ConnectionPair) -> None:
+def test_bytes_that_wait_when_the_peer_is_lost_are_never_reported(line: ConnectionPair) -> None:
     line.offer(LARGE, "first")
     line.offer(LARGE, "second")
     line.read(len(LARGE) + 100)
@@ -99,7 +99,7 @@ def test_what_waits_when_the_peer_is_lost_is_never_reported(line: ConnectionPair
     assert line.called == ["first"]
 
 
-def test_what_is_dropped_because_the_reader_is_slow_is_never_reported_but_what_was_begun_is(line: ConnectionPair) -> None:
+def test_frames_dropped_because_the_reader_is_slow_are_never_reported_but_a_begun_one_is(line: ConnectionPair) -> None:
     line.offer(LARGE, "begun")
     for number in range(4):
         line.offer(LARGE, str(number))
@@ -116,7 +116,7 @@ def test_nothing_is_reported_of_a_connection_that_is_gone(line: ConnectionPair) 
     assert line.called == []
 
 
-def test_what_waits_before_a_close_is_reported(line: ConnectionPair) -> None:
+def test_frames_that_wait_before_a_close_are_reported(line: ConnectionPair) -> None:
     line.offer(LARGE, "last")
     line.connection.close(4001, "bye")
     line.read(len(LARGE) + 10 + 7)

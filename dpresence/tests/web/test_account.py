@@ -70,7 +70,7 @@ def test_erasure_takes_my_applications_with_it(world: World, app: App) -> None:
     assert refusal(ann("POST", f"/grant/{app.id}")) == NOT_FOUND
 
 
-def test_who_comes_back_after_an_erasure_is_somebody_new(world: World, app: App) -> None:
+def test_a_person_who_comes_back_after_an_erasure_is_somebody_new(world: World, app: App) -> None:
     ann = world.person(ANN)
     puid = ann("POST", f"/grant/{app.id}").json["puid"]
     world.notify(app, {"puid": puid, "message": "old"})

@@ -56,14 +56,14 @@ def test_an_assertion_is_no_session(world, path):
 
 
 @pytest.mark.parametrize("value", ["admin", "admin@", "@example.org", "admin@example.org,boss@example.org"])
-def test_what_is_no_email_stops_the_start(value):
+def test_an_invalid_email_stops_the_start(value):
     with pytest.raises(SettingError, match=r"^admin\.emails: must be e-mails with spaces between them$"):
         load({"admin.emails": value}, "/")
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("email", [ANN, "ADMIN@example.org", "admin@example.org.evil.example", "boss@example.org"])
-def test_who_is_not_named_is_refused(world, path, email):
+def test_a_person_who_is_not_named_is_refused(world, path, email):
     person = world.person(email)
     assert refusal(person("GET", path)) == (403, ko(121, "admin.emails: does not name you"))
     page = person("GET", path, **HTML)
@@ -178,7 +178,7 @@ def test_while_the_tracker_is_away_a_process_shows_its_own(world, admin, monkeyp
     assert len(figures(world, admin)["processes"]) == 1
 
 
-def test_what_another_version_published_is_left_out(world, admin, monkeypatch):
+def test_values_published_by_another_version_are_left_out(world, admin, monkeypatch):
     world.services.operator_metrics.sample()
     own = world.registry.backends.tracker.published()
     others = Published(["{}", "nonsense", *own.reports], own.counts)

@@ -20,7 +20,7 @@ def statuses(channel: FakeConnection) -> dict[str, str]:
 # -- resuming
 
 
-def test_what_was_missed_is_replayed_after_the_cursor_and_nothing_twice(world: World, app: App) -> None:
+def test_missed_updates_are_replayed_after_the_cursor_and_none_twice(world: World, app: App) -> None:
     puid, service = world.grant(ANN, app), world.followed(app)
     device = world.device(ANN)
     world.settle()
@@ -37,7 +37,7 @@ def test_what_was_missed_is_replayed_after_the_cursor_and_nothing_twice(world: W
     assert updates(again) == [(puid, "online", "explicit")]
 
 
-def test_who_missed_nothing_is_sent_nothing(world: World, app: App) -> None:
+def test_a_service_that_missed_nothing_is_sent_nothing(world: World, app: App) -> None:
     cursor = world.service(app).sent[1]["cursor"]
     assert world.service(app, since=cursor).sent == [{"result": "OK", "action": "auth", "recovery": "replayed"}]
 

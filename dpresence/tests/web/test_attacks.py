@@ -1,4 +1,4 @@
-"""Doors that are easily left open: a new path without CSRF, a sign-in that overtakes its end, text that is taken for markup."""
+"""Attacks on the web pages: a new path without CSRF, a sign-in that overtakes its end, text that is taken for markup."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_path_that_changes_something_wants_the_csrf_token_or_no_cookie_at_
 
 @pytest.mark.parametrize("content_type", ["text/plain", FORM, "multipart/form-data; boundary=x", "application/json"])
 @pytest.mark.parametrize("path", ["/login", "/logout", "/ticket", "/myapps", "/grant/x", "/__dev__/assertion"])
-def test_what_a_page_elsewhere_can_send_without_asking_changes_nothing(shared_ann: Browser, path: str, content_type: str) -> None:
+def test_requests_a_page_elsewhere_can_send_without_asking_change_nothing(shared_ann: Browser, path: str, content_type: str) -> None:
     """A form or a simple ``fetch`` brings the browser's own ``Origin`` and, at best, the cookie."""
     answer = shared_ann("POST", path, b'{"email": "ann@example.org"}', Origin=EVIL, Content_Type=content_type, X_CSRF_Token="")
     assert refusal(answer) == (403, ko(121, "Origin: not a page of this service"))
@@ -167,7 +167,7 @@ def grant_path(world: World, app: App) -> str:
 @pytest.mark.parametrize(
     "text", ["<script>alert(1)</script>", '"onmouseover="alert(1)', "{{ 7 * 7 }}", "</title><img src=x onerror=alert(1)>"]
 )
-def test_what_a_developer_writes_is_text(world: World, text: str) -> None:
+def test_texts_of_a_developer_are_no_markup(world: World, text: str) -> None:
     dev = world.person(DEV)
     app, plain = world.application(dev, name=text), world.application(dev)
     dev("PATCH", f"/myapps/{app.id}", {"description": text})

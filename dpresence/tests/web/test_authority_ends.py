@@ -157,7 +157,7 @@ def test_a_log_in_that_is_refused_ends_no_session(one: World) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"validated_scheme": None, "active": False}, {"active": False}, {"active": False, "stopped": True}])
-def test_what_waits_from_an_application_that_is_not_active_is_shown_to_nobody(
+def test_notifications_of_an_inactive_application_are_shown_to_nobody(
     one: World, two: World, app: App, puid: str, changes: dict[str, object]
 ) -> None:
     one.notify(app, {"puid": puid, "message": "waiting"})
@@ -172,7 +172,7 @@ def test_what_waits_from_an_application_that_is_not_active_is_shown_to_nobody(
     assert messages(late) == ["waiting"]
 
 
-def test_what_waited_goes_to_devices_that_are_connected_when_the_application_is_active_again(
+def test_waiting_notifications_go_to_connected_devices_when_the_application_is_active_again(
     one: World, two: World, app: App, puid: str
 ) -> None:
     one.notify(app, {"puid": puid, "message": "waiting"})

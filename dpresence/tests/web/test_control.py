@@ -121,7 +121,7 @@ def test_a_name_is_not_there_twice_for_one_puid(world: World, app: App, name: st
 
 
 @pytest.mark.parametrize("presence", ["absent", "invisible"])
-def test_what_an_application_is_told_does_not_depend_on_what_an_invisible_person_received(world: World, app: App, presence: str) -> None:
+def test_answers_to_an_application_do_not_depend_on_what_an_invisible_person_received(world: World, app: App, presence: str) -> None:
     puid = world.grant(ANN, app)
     device = connected(world) if presence == "invisible" else None
     if device:
@@ -146,7 +146,7 @@ def cleared(channel: Any) -> list[list[str]]:
     return [frame["cleared"] for frame in channel.sent if "cleared" in frame]
 
 
-def test_what_was_read_on_one_device_is_cleared_on_those_that_asked_for_it(world: World, app: App) -> None:
+def test_a_notification_read_on_one_device_is_cleared_on_those_that_asked_for_it(world: World, app: App) -> None:
     puid = world.grant(ANN, app)
     phone, desk, plain = (connected(world, device=name, clears=name != "plain") for name in ("phone", "desk", "plain"))
     ids = notify(world, app, puid, "one", "two", "three")
@@ -162,7 +162,7 @@ def test_what_was_read_on_one_device_is_cleared_on_those_that_asked_for_it(world
     assert cleared(phone)[1:] == [ids[2:]]
 
 
-def test_what_is_replaced_is_cleared(world: World, app: App) -> None:
+def test_a_replaced_notification_is_cleared(world: World, app: App) -> None:
     puid = world.grant(ANN, app)
     phone = connected(world, clears=True)
     [first] = notify(world, app, puid, "3:1", topic="score")

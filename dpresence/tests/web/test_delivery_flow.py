@@ -226,7 +226,7 @@ def test_a_slow_device_does_not_hold_up_another_of_the_same_user(box: Box) -> No
     assert slow.read(400, acknowledge=True) == sent
 
 
-def test_what_a_pause_held_back_comes_after_it_and_nothing_else_again(box: Box, world: World, app: App) -> None:
+def test_notifications_held_back_by_a_pause_come_after_it_and_no_others_again(box: Box, world: World, app: App) -> None:
     other = world.application(app.owner, name="Go")
     seen = world.grant(ANN, other)
     sent = box.fill(150)

@@ -59,20 +59,20 @@ def test_wakes_for_one_user_do_not_queue_up_behind_a_backend_that_hangs(
     deliver = world.services.delivery.deliver
     monkeypatch.setattr(world.services.delivery, "deliver", lambda user: deliveries.append(user) or deliver(user))
 
-    def wake() -> None:
+    def signal() -> None:
         for _ in range(5):
             for _ in range(100):
                 world.registry.backends.tracker.signal("mail", user)
             gevent.sleep(0)
         mailbox.push([note(world, app, puid, "late", user)], 100)
 
-    Held(monkeypatch, mailbox, "pending").overtake(lambda: world.services.delivery.deliver_or_schedule(user), wake)
+    Held(monkeypatch, mailbox, "pending").overtake(lambda: world.services.delivery.deliver_or_schedule(user), signal)
     world.settle()
     assert messages(channel) == ["late"]
     assert len(deliveries) == 2  # the one that hung, and one for all that came meanwhile
 
 
-def test_a_wake_for_who_is_not_here_does_nothing(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_for_a_user_who_is_not_here_does_nothing(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[object] = []
     monkeypatch.setattr(world.registry.backends.mailbox, "pending", lambda *arguments: reads.append(arguments) or [])
     world.registry.backends.tracker.signal("mail", "nobody")
@@ -84,7 +84,7 @@ def test_a_wake_for_who_is_not_here_does_nothing(world: World, app: App, puid: s
 
 
 @pytest.mark.parametrize("ack", [True, False])
-def test_what_was_about_to_be_sent_is_not_sent_once_the_grant_is_revoked(
+def test_a_notification_about_to_be_sent_is_not_sent_once_the_grant_is_revoked(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch, ack: bool
 ) -> None:
     world.notify(app, {"puid": puid, "message": "secret"})
@@ -96,7 +96,7 @@ def test_what_was_about_to_be_sent_is_not_sent_once_the_grant_is_revoked(
     assert channel.sent == [{"result": "OK"}]
 
 
-def test_what_is_stored_right_after_the_grant_was_revoked_is_dropped_and_said_to_be(
+def test_a_notification_stored_right_after_the_grant_was_revoked_is_dropped_and_reported_as_such(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
@@ -130,7 +130,7 @@ def test_it_is_dropped_later_when_the_directory_does_not_say_whether_the_grant_s
 # -- backends that go away
 
 
-def test_what_was_stored_is_answered_ok_though_the_tracker_is_away_then(
+def test_a_stored_notification_is_answered_ok_though_the_tracker_is_away_then(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
@@ -171,7 +171,7 @@ def test_a_delivery_that_failed_is_tried_again(world: World, app: App, puid: str
     assert messages(channel) == ["kept"]
 
 
-def test_what_could_not_be_discarded_is_not_sent_again_and_discarded_later(
+def test_a_notification_that_could_not_be_discarded_is_not_sent_again_and_discarded_later(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
@@ -196,7 +196,7 @@ def test_a_delivery_and_a_sweep_that_discard_the_same_at_once_do_not_trip(
     assert messages(channel) == ["once"] and waiting(world, app, account(world)) == 0
 
 
-def test_what_leaves_while_others_are_discarded_is_discarded_as_well(
+def test_a_notification_sent_while_others_are_discarded_is_discarded_as_well(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
@@ -230,7 +230,9 @@ class Clogged:
             function()
 
 
-def test_what_was_not_written_when_the_connection_ended_is_kept(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notification_not_written_when_the_connection_ended_is_kept(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     channel = world.device(ANN)
     user, _ = account(world), Clogged(monkeypatch, channel)
     assert world.notify(app, {"puid": puid, "message": "not written"})[0]["delivered"] is True
@@ -240,7 +242,9 @@ def test_what_was_not_written_when_the_connection_ended_is_kept(world: World, ap
     assert waiting(world, app, user) == 0
 
 
-def test_what_is_written_later_is_discarded_then_and_sent_once(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notification_written_later_is_discarded_then_and_sent_once(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     channel = world.device(ANN)
     user, clogged = account(world), Clogged(monkeypatch, channel)
     world.notify(app, {"puid": puid, "message": "slow"})
@@ -251,7 +255,7 @@ def test_what_is_written_later_is_discarded_then_and_sent_once(world: World, app
     assert messages(first_frame(world)) == []
 
 
-def test_what_was_written_right_before_the_connection_ended_is_not_sent_again(
+def test_a_notification_written_right_before_the_connection_ended_is_not_sent_again(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)

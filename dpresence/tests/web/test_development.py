@@ -1,4 +1,4 @@
-"""The development issuer's door: for programs and pages of this machine only (section 8)."""
+"""Access to the development issuer: for programs and pages of this machine only (section 8)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_it_mints_an_assertion_for_any_email(shared: World) -> None:
 
 
 @pytest.mark.parametrize("email", ["", "ann", "ann@", "@example.org", "a b@example.org", "ann@example.org\n", "a@b@c"])
-def test_what_is_no_address_is_refused(shared: World, email: str) -> None:
+def test_an_invalid_address_is_refused(shared: World, email: str) -> None:
     refused = (400, ko(107, "email: an e-mail address in ASCII, at most 254 characters"))
     assert refusal(shared.browser()("POST", "/__dev__/assertion", {"email": email}, **WITH_TOKEN)) == refused
 
@@ -51,7 +51,7 @@ def test_any_loopback_peer_will_do(shared: World) -> None:
 @pytest.mark.parametrize(
     "header", ["Forwarded", "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "X_Forwarded_Port", "X_Real_IP", "Via"]
 )
-def test_what_was_forwarded_finds_no_such_path(shared: World, header: str) -> None:
+def test_a_forwarded_request_finds_no_such_path(shared: World, header: str) -> None:
     assert refusal(ask(shared, **{header: "127.0.0.1"})) == UNKNOWN_PATH  # type: ignore[arg-type]
 
 

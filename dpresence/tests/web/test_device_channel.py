@@ -96,7 +96,7 @@ def test_twenty_bad_frames_within_a_minute_close_the_channel(world: World) -> No
 # -- signing in
 
 
-def test_who_does_not_sign_in_within_ten_seconds_is_closed(world: World) -> None:
+def test_a_channel_without_a_sign_in_within_ten_seconds_is_closed(world: World) -> None:
     channel, signed = world.channel(), world.device(ANN)
     channel.receive("x")
     world.advance(9.9)
@@ -211,7 +211,7 @@ def test_a_renewal_that_a_log_out_overtook_closes_the_channel(world: World, monk
 
 
 @pytest.mark.parametrize(("backend", "method"), [("directory", "sign_in"), ("tracker", "connect")])
-def test_who_was_refused_because_a_backend_is_away_has_time_to_try_again(
+def test_a_device_refused_because_a_backend_is_away_has_time_to_try_again(
     world: World, monkeypatch: pytest.MonkeyPatch, backend: str, method: str
 ) -> None:
     channel = world.channel()
@@ -224,7 +224,7 @@ def test_who_was_refused_because_a_backend_is_away_has_time_to_try_again(
     assert say(channel, assertion=world.assertion(ANN)) == OK
 
 
-def test_who_proved_their_identity_and_was_refused_has_time_to_try_again(world: World) -> None:
+def test_a_device_that_proved_its_identity_and_was_refused_has_time_to_try_again(world: World) -> None:
     channel = world.channel()
     world.advance(9)
     assert say(channel, assertion=world.assertion(BOB)) == OTHER_EMAIL

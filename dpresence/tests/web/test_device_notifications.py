@@ -22,7 +22,7 @@ def messages(channel: FakeConnection) -> list[str]:
     return [item["message"] for frame in channel.take() for item in frame.get("notifications", [])]
 
 
-def test_what_waits_comes_right_after_the_sign_in_and_is_then_discarded(world: World, app: App, puid: str) -> None:
+def test_waiting_notifications_come_right_after_the_sign_in_and_are_then_discarded(world: World, app: App, puid: str) -> None:
     world.notify(app, {"puid": puid, "message": "one", "action": "open"}, {"puid": puid, "message": "two", "source": "Bob"})
     channel = first_frame(world)
     assert channel.take() == [
@@ -51,7 +51,7 @@ def test_a_new_one_comes_as_it_arrives(world: World, app: App, puid: str) -> Non
     assert channel.take() == [{"notifications": [{"source": "Chess", "message": "now", "action": ""}]}]
 
 
-def test_who_is_connected_gets_them_whatever_their_status(world: World, app: App, puid: str) -> None:
+def test_connected_people_get_notifications_whatever_their_status(world: World, app: App, puid: str) -> None:
     channel = world.device(ANN, "offline")
     assert world.notify(app, {"puid": puid, "message": "now"})[0]["delivered"] is False
     world.settle()
@@ -71,7 +71,7 @@ def test_with_ack_they_stay_until_they_are_acknowledged(world: World, app: App, 
     assert messages(first_frame(world, ack=True, device="phone")) == ["two"]
 
 
-def test_what_was_sent_and_not_acknowledged_is_not_sent_again_on_the_same_connection(world: World, app: App, puid: str) -> None:
+def test_unacknowledged_notifications_are_not_sent_again_on_the_same_connection(world: World, app: App, puid: str) -> None:
     channel = first_frame(world, ack=True)
     world.notify(app, {"puid": puid, "message": "one"})
     world.notify(app, {"puid": puid, "message": "two"})

@@ -12,7 +12,9 @@ SLOW = ko(117, "status: changes too quickly", retry_after=1)
 QUICK = {"presence__status_burst": "2"}
 
 
-def test_who_changes_too_quickly_is_asked_to_slow_down_and_the_newest_status_is_applied_later(make_world: Callable[..., World]) -> None:
+def test_a_device_that_changes_too_quickly_is_asked_to_slow_down_and_its_newest_status_is_applied_later(
+    make_world: Callable[..., World],
+) -> None:
     world = make_world(**QUICK)
     app = world.application()
     puid = world.grant(ANN, app)
@@ -78,7 +80,7 @@ def test_twenty_more_refused_updates_close_the_channel(make_world: Callable[...,
     assert (channel.code, channel.reason) == (4101, "the slow-down was ignored, retry_after=1")
 
 
-def test_who_waits_as_long_as_assigned_is_not_closed_however_often_it_is_refused(make_world: Callable[..., World]) -> None:
+def test_a_device_that_waits_as_long_as_assigned_is_not_closed_however_often_it_is_refused(make_world: Callable[..., World]) -> None:
     world = make_world(**QUICK)
     channel = world.device(ANN)
     statuses = ("unavailable", "online")

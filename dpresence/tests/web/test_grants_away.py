@@ -12,7 +12,7 @@ from dpresence.tests.web.support import App, World, updates
 ANN = "ann@example.org"
 
 
-def test_what_became_of_grants_while_the_tracker_was_away_is_reported_later(
+def test_changes_of_grants_while_the_tracker_was_away_are_reported_later(
     world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grants, application = world.services.grants, world.registry.backends.directory.application(app.id)
@@ -45,7 +45,7 @@ def test_what_became_of_grants_while_the_tracker_was_away_is_reported_later(
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_what_the_directory_did_not_answer_is_found_out_later(
+def test_changes_the_directory_did_not_answer_are_found_out_later(
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
     grants, service = world.services.grants, world.followed(app)
@@ -128,7 +128,9 @@ def test_signing_out_everywhere_while_the_tracker_is_away_is_done_later(
     assert (device.code, shown(world, app, puid)) == (CloseCode.NOT_SIGNED_IN, "offline")
 
 
-def test_who_signs_in_anew_after_signing_out_everywhere_stays(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_signs_in_anew_after_signing_out_everywhere_stays(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     older, ann = world.device(ANN, device="phone"), world.person(ANN)
     away = Away(monkeypatch, world.registry.backends.tracker, "signal", "remove_all")
     assert ann("POST", "/logout", {"everywhere": True}).status_int == 200

@@ -95,7 +95,7 @@ def test_an_icon_is_upright_and_has_nothing_of_the_file_but_the_picture(world: W
     ],
     ids=["empty", "SVG", "GIF", "BMP", "small", "wide", "cut", "bomb", "smaller bomb", "canvas", "scans"],
 )
-def test_what_is_no_picture_or_costs_too_much_is_refused(app: App, sent: bytes) -> None:
+def test_an_invalid_or_too_expensive_picture_is_refused(app: App, sent: bytes) -> None:
     assert refusal(app.owner("PUT", f"/myapps/{app.id}/icon", sent)) == REFUSED
     assert "icon" not in app.owner("GET", f"/myapps/{app.id}").json
 

@@ -91,7 +91,7 @@ def test_one_of_the_two_fields_says_what_was_read(world: World, body: dict[str, 
     assert answer == {"result": "KO", "errno": 107, "error": "notifications, until: one of the two"}
 
 
-def test_what_waits_for_the_end_of_a_pause_is_not_shown_before(world: World, app: App) -> None:
+def test_a_notification_that_waits_for_the_end_of_a_pause_is_not_shown_before(world: World, app: App) -> None:
     puid, ann = world.grant(ANN, app), world.person(ANN)
     notify(world, app, puid, "before")
     ann("PATCH", f"/grant/{app.id}", {"paused": True})
@@ -103,7 +103,7 @@ def test_what_waits_for_the_end_of_a_pause_is_not_shown_before(world: World, app
     assert unread(ann) == ["long", "before"]
 
 
-def test_what_was_pushed_while_a_pause_ended_is_shown(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notification_pushed_while_a_pause_ended_is_shown(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     puid, ann = world.grant(ANN, app), world.person(ANN)
     ann("PATCH", f"/grant/{app.id}", {"paused": True})
     mailbox = world.registry.backends.mailbox
@@ -206,7 +206,7 @@ def test_a_read_frame_needs_a_sign_in(world: World) -> None:
     assert channel.sent[-1]["errno"] == 104
 
 
-def test_what_was_read_is_sent_to_a_device_all_the_same(world: World, app: App) -> None:
+def test_a_notification_that_was_read_is_sent_to_a_device_all_the_same(world: World, app: App) -> None:
     puid, ann = world.grant(ANN, app), world.person(ANN)
     ids = notify(world, app, puid, "1")
     ann("POST", "/notifications/read", {"notifications": ids})

@@ -1,4 +1,4 @@
-"""API keys at their doors: a refusal says nothing about them, guessing is slow, and a channel ends with its key (sections 5 and 6)."""
+"""Authentication by API keys: a refusal says nothing about them, guessing is slow, and a channel ends with its key (sections 5 and 6)."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def later(world: World) -> None:
     world.services.notifications.sweep()
 
 
-def test_what_was_pushed_for_a_grant_that_had_ended_is_found_and_discarded(kept: tuple[World, Callable[[], Any]]) -> None:
+def test_notifications_pushed_for_an_ended_grant_are_found_and_discarded(kept: tuple[World, Callable[[], Any]]) -> None:
     world, left = kept
     app = world.application()
     puid = world.grant(ANN, app)

@@ -104,7 +104,7 @@ def test_too_many_users_count_as_all_users(world: World, ann: Browser, app: App,
     assert looks(world, ann) == [on(world, rest=2)], "what was stored does not count against the bound"
 
 
-def test_what_is_counted_is_stored_at_the_end_of_the_process(world: World, ann: Browser, app: App, puid: str) -> None:
+def test_counts_are_stored_at_the_end_of_the_process(world: World, ann: Browser, app: App, puid: str) -> None:
     read(world, app)
     world.services.finish()
     assert granted(ann)["looks"] == [on(world, rest=1)]

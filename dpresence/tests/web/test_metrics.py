@@ -178,7 +178,9 @@ def test_notifications_are_counted_by_what_became_of_them(make_world: Callable[.
     assert counted == {"accepted": 3, "delivered": 2, "expired": 0, "dropped": 1}
 
 
-def test_what_waits_in_the_stores_is_counted_by_one_process_a_minute(pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_waiting_in_the_stores_are_counted_by_one_process_a_minute(
+    pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, two = pair
     app = one.application()
     puid = one.grant(ANN, app)

@@ -126,7 +126,7 @@ def test_the_list_is_paged(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/myapps", "/myapps/x"])
-def test_who_is_not_signed_in_is_led_to_the_sign_in_and_back(world: World, path: str) -> None:
+def test_a_page_without_a_session_leads_to_the_sign_in_and_back(world: World, path: str) -> None:
     answer = world.browser()("GET", path, **HTML)
     assert (answer.status_int, answer.headers["Location"]) == (303, f"http://127.0.0.1:8282/login?next={path.replace('/', '%2F')}")
 

@@ -255,7 +255,7 @@ def test_a_revoked_grant_takes_what_waits_with_it(world: World, app: App) -> Non
     assert world.notify(app, {"puid": puid})[0]["errno"] == 110
 
 
-def test_what_was_answered_ok_survives_a_restart(make_world: Callable[..., World], tmp_path: object) -> None:
+def test_a_notification_answered_ok_survives_a_restart(make_world: Callable[..., World], tmp_path: object) -> None:
     url = f"sqlite:///{tmp_path}/restarted.db"
     world = make_world(directory__url=url)
     app = world.application()

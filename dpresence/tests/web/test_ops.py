@@ -97,7 +97,7 @@ def test_head_answers_as_get_does_without_a_body(shared: World, shared_ann: Brow
         assert head.content_type == get.content_type
 
 
-def test_who_is_not_signed_in_is_informed_how_to_sign_in(shared: World) -> None:
+def test_an_answer_without_authentication_says_how_to_sign_in(shared: World) -> None:
     answer = shared.browser()("GET", "/devices")
     assert answer.status_int == 401 and answer.headers["WWW-Authenticate"] == "BrowserID, Bearer"
 
@@ -142,7 +142,7 @@ def test_a_mistake_in_a_channel_reaches_whoever_keeps_the_connection(world: Worl
     monkeypatch.undo()
 
 
-def test_what_a_client_does_wrong_is_no_error_in_the_log(world: World, app: App, caplog: pytest.LogCaptureFixture) -> None:
+def test_mistakes_of_a_client_are_no_errors_in_the_log(world: World, app: App, caplog: pytest.LogCaptureFixture) -> None:
     caplog.clear()
     anybody = world.browser()
     for path in ("/nothing", "/devices", "/myapps/x"):

@@ -73,7 +73,7 @@ def test_a_sender_that_does_not_ask_leaves_no_trace(scene: Scene) -> None:
     assert scene.outcomes(plain) == [] and scene.get(plain)["errno"] == 110
 
 
-def test_what_devices_say_is_told_in_order_and_once(scene: Scene) -> None:
+def test_reports_of_devices_are_told_in_order_and_once(scene: Scene) -> None:
     first, second = scene.send(2)
     scene.say("ack", first, second)
     scene.say("ack", first)
@@ -85,7 +85,7 @@ def test_what_devices_say_is_told_in_order_and_once(scene: Scene) -> None:
     assert (found["id"], found["puid"], found["state"], len(found["outcomes"])) == (first, scene.puid, "opened", 3)
 
 
-def test_what_was_opened_was_received(scene: Scene) -> None:
+def test_an_opened_notification_was_received(scene: Scene) -> None:
     [one] = scene.send()
     scene.say("opened", one)
     assert scene.outcomes(one) == ["0 delivered", "0 opened"]
@@ -204,7 +204,7 @@ def course(scene: Scene, hide: Callable[[Scene], None]) -> list[Any]:
 
 
 @pytest.mark.parametrize("hide", [connected_offline, invisible])
-def test_who_is_hidden_looks_like_somebody_without_a_device(make_world: Callable[..., World], hide: Callable[[Scene], None]) -> None:
+def test_a_hidden_person_looks_like_somebody_without_a_device(make_world: Callable[..., World], hide: Callable[[Scene], None]) -> None:
     there, away = course(Scene(make_world()), hide), course(Scene(make_world()), absent)
     assert there == away
     assert away[2] == ["0 expired"] and away[4] == ["0 expired", "1 dropped"]
@@ -227,7 +227,7 @@ def test_a_pause_holds_and_a_revoke_ends_what_waits(scene: Scene) -> None:
     assert [(each.id, each.outcome) for each in scene.world.services.outcomes.read(scene.app.id, 0)] == [(second, "revoked")]
 
 
-def test_what_its_sender_replaces_or_cancels_ends_so_also_for_somebody_who_hides(scene: Scene) -> None:
+def test_a_replaced_or_cancelled_notification_ends_so_also_for_somebody_who_hides(scene: Scene) -> None:
     invisible(scene)
     scene.world.settle()
     [first] = scene.send(topic="score")
@@ -240,7 +240,7 @@ def test_what_its_sender_replaces_or_cancels_ends_so_also_for_somebody_who_hides
     assert scene.outcomes(first, second, third) == ["0 replaced", "1 cancelled"]
 
 
-def test_what_left_the_mailbox_while_a_process_ended_is_found(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outcomes_that_left_the_mailbox_while_a_process_ended_are_found(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     absent(scene)
     outcomes = scene.world.services.outcomes
     with monkeypatch.context() as patch:  # the process that stored it ended before anything else

@@ -131,7 +131,7 @@ def test_the_last_device_of_somebody_reachable_may_reconnect_unseen(world: World
     assert updates(service) == [(puid, "offline", "lost")]
 
 
-def test_what_is_stored_about_a_person_has_the_override(world: World, ann: Browser) -> None:
+def test_the_data_about_a_person_has_the_override(world: World, ann: Browser) -> None:
     until = world.clock.now() + HOUR
     ann("PUT", "/status", {"status": "offline", "until": until})
     account = ann("GET", "/account").json["account"]

@@ -193,7 +193,7 @@ def test_a_mailbox_that_is_refused_is_not_tried_again(server: real.MailServer) -
         ({"port": 1}, "the mail server: Connection refused"),
     ],
 )
-def test_what_is_wrong_with_the_settings_is_named(server: real.MailServer, changes: dict[str, object], text: str) -> None:
+def test_wrong_settings_are_named(server: real.MailServer, changes: dict[str, object], text: str) -> None:
     mail(server).check()
     with pytest.raises(BackendUnavailable) as raised:
         mail(server, **changes).check()

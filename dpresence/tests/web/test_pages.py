@@ -43,7 +43,7 @@ def test_the_header_says_who_is_signed_in(world: World) -> None:
     assert names_in_header(world.person(ANN), "/nowhere") == [ANN, "Sign out", 'name="csrf"']
 
 
-def test_what_is_for_developers_is_in_the_footer_except_on_their_pages(world: World) -> None:
+def test_links_for_developers_are_in_the_footer_except_on_their_pages(world: World) -> None:
     ann = world.person(ANN)
     assert "My applications" not in ann("GET", "/sidebar", **HTML).text.partition("<main")[0]
     assert "My applications" in ann("GET", "/myapps", **HTML).text.partition("<main")[0]
@@ -190,6 +190,6 @@ def test_a_path_that_is_no_text_is_a_page_that_is_not_there(world: World, path: 
     assert "Page not found" in answer.text and 'href="/login"' in answer.text
 
 
-def test_who_asks_only_for_the_header_of_a_page_is_led_the_same_way(world: World) -> None:
+def test_a_head_request_of_a_page_is_redirected_the_same_way(world: World) -> None:
     answer = world.browser()("HEAD", "/sidebar", **HTML)
     assert answer.status_int == 303 and answer.headers["Location"].endswith("/login?next=%2Fsidebar")

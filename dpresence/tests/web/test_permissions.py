@@ -208,7 +208,7 @@ def test_revoking_says_offline_once_more_and_the_puid_is_dead(world: World, app:
 
 
 @pytest.mark.parametrize(("method", "body"), [("DELETE", None), ("PATCH", {"paused": True})])
-def test_what_was_never_granted_or_is_revoked_cannot_be_changed(world: World, app: App, method: str, body: object) -> None:
+def test_a_grant_that_never_existed_or_is_revoked_cannot_be_changed(world: World, app: App, method: str, body: object) -> None:
     ann, bob = world.person(ANN), world.person(BOB)
     ann("POST", f"/grant/{app.id}")
     ann("DELETE", f"/grant/{app.id}")

@@ -22,7 +22,7 @@ def test_closing_one_of_two_devices_announces_nothing(world: World, app: App) ->
     assert updates(service) == []
 
 
-def test_what_one_application_receives_does_not_depend_on_the_others(world: World, app: App) -> None:
+def test_updates_of_one_application_do_not_depend_on_the_others(world: World, app: App) -> None:
     other = world.application(app.owner, name="Go")
     puids = [world.grant(ANN, app), world.grant(ANN, other)]
     services = [world.followed(app), world.followed(other)]

@@ -72,7 +72,9 @@ def test_every_grant_is_without_pushes_until_its_user_allows_them(world: World, 
 
 
 @pytest.mark.parametrize("more", [{"ttl": 0}, {"ttl": 5}])
-def test_what_expires_at_once_is_not_pushed(world: World, app: App, puid: str, browser: PushBrowser, more: dict[str, int]) -> None:
+def test_a_notification_that_expires_at_once_is_not_pushed(
+    world: World, app: App, puid: str, browser: PushBrowser, more: dict[str, int]
+) -> None:
     notify(world, app, puid, "now or never", **more)
     run(world)
     assert browser.messages == []

@@ -136,7 +136,7 @@ def test_a_wrong_change_of_a_grant_is_named(ann: Browser, app: App, puid: str, c
     assert [ann("GET", "/grants").json["grants"][0][name] for name in STATE] == [False, False, "status", None, None]
 
 
-def test_what_is_stored_about_a_person_has_the_hours(ann: Browser, app: App, puid: str) -> None:
+def test_the_data_about_a_person_has_the_hours(ann: Browser, app: App, puid: str) -> None:
     ann("PUT", "/hours", ALWAYS)
     ann("PATCH", f"/grant/{app.id}", {"hours": ALWAYS})
     stored = ann("GET", "/account").json

@@ -53,7 +53,7 @@ def test_a_user_who_has_no_device_is_not_shown_online(world: World, app: App, pu
     assert updates(service) == [(puid, "offline", "explicit")]
 
 
-def test_what_is_right_is_not_reported_again(world: World, app: App, puid: str) -> None:
+def test_a_correct_status_is_not_reported_again(world: World, app: App, puid: str) -> None:
     world.device(ANN)
     service = world.followed(app)
     reconcile(world)

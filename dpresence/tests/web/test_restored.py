@@ -61,7 +61,7 @@ def present(world: World, app: App) -> dict[str, str]:
     return {entry["puid"]: entry["status"] for entry in answer.json["presence"]}
 
 
-def test_who_revoked_since_the_backup_is_seen_again_and_who_granted_since_is_not(site: Site, app: App) -> None:
+def test_revocations_since_the_backup_are_undone_and_grants_since_are_lost(site: Site, app: App) -> None:
     puid = site.world.grant(ANN, app)
     site.world.device(ANN, device="phone")
     site.back_up()

@@ -101,7 +101,7 @@ def test_logout_needs_a_session(world: World) -> None:
         ("DELETE", "/account"),
     ],
 )
-def test_what_a_cookie_signs_needs_the_csrf_token_and_our_own_origin(shared_ann: Browser, method: str, path: str) -> None:
+def test_calls_signed_by_a_cookie_need_the_csrf_token_and_our_own_origin(shared_ann: Browser, method: str, path: str) -> None:
     token, bare = {"X_CSRF_Token": shared_ann.csrf or ""}, Browser(shared_ann.web.app)
     bare.web.cookiejar = shared_ann.web.cookiejar
     assert refusal(bare(method, path)) == NO_CSRF

@@ -274,7 +274,7 @@ def test_devices_that_were_forgotten_connect_again(one, two, app, puid, redis_se
     assert again.sent[0]["recovery"] == "snapshot"
 
 
-def test_who_is_not_signed_in_any_more_does_not_connect_again(one, two):
+def test_a_device_that_was_signed_out_does_not_connect_again(one, two):
     ann = two.person(ANN)
     ticket = ann("POST", "/ticket").json["ticket"]
     device = one.channel()

@@ -105,7 +105,7 @@ def test_updates_that_never_end_do_not_keep_outcomes_back(world: World, app: App
     assert kinds(hooked.take(400))[:3] == ["presence.updates", "notification.outcomes", "presence.updates"]
 
 
-def test_what_failed_is_sent_again_with_the_same_id_before_anything_newer(hooked: Hooked) -> None:
+def test_a_failed_request_is_sent_again_with_the_same_id_before_anything_newer(hooked: Hooked) -> None:
     hooked.endpoint.proof.answer = (500, "")
     [one] = hooked.acknowledged()
     first = hooked.take()
@@ -128,7 +128,7 @@ def test_many_outcomes_come_in_messages_of_100_in_order(hooked: Hooked) -> None:
     assert [id_ for id_, _ in told(messages)][1:] == ids
 
 
-def test_what_was_revoked_meanwhile_is_not_sent(world: World, app: App, hooked: Hooked) -> None:
+def test_outcomes_of_a_grant_revoked_meanwhile_are_not_sent(world: World, app: App, hooked: Hooked) -> None:
     hooked.endpoint.proof.answer = (500, "")
     hooked.acknowledged()
     assert told(hooked.take()) != []

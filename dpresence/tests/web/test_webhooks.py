@@ -126,7 +126,7 @@ def test_many_updates_come_in_messages_of_100_in_order(world: World, app: App, q
 # -- failures
 
 
-def test_what_failed_is_sent_again_with_the_same_id_before_anything_else(world: World, app: App, quiet: Endpoint) -> None:
+def test_a_failed_request_is_sent_again_with_the_same_id_before_anything_else(world: World, app: App, quiet: Endpoint) -> None:
     puid, quiet.proof.answer = world.grant(ANN, app), (500, "")
     first = quiet.take()
     [message_id] = quiet.ids
@@ -182,7 +182,7 @@ def test_after_the_hour_of_the_feed_a_snapshot_follows(world: World, app: App, q
     assert [message["type"] for message in quiet.take(4000)] == ["presence.snapshot"]
 
 
-def test_what_was_revoked_meanwhile_is_only_sent_as_revoked(world: World, app: App, quiet: Endpoint) -> None:
+def test_a_grant_revoked_meanwhile_is_only_sent_as_revoked(world: World, app: App, quiet: Endpoint) -> None:
     puid, quiet.proof.answer = world.grant(ANN, app), (500, "")
     world.device(ANN)
     assert entries(quiet.take())

@@ -7,7 +7,7 @@ import asyncio
 from dpresence_client.loop_thread import LoopThread
 
 
-def test_what_still_runs_in_a_loop_is_cancelled_when_it_is_closed():
+def test_tasks_that_still_run_in_a_loop_are_cancelled_when_it_is_closed():
     ended = []
 
     async def sleep():

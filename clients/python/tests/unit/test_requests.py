@@ -11,7 +11,7 @@ from dpresence_client.requests import pages
 from dpresence_client.values import Outgoing
 
 
-def test_what_is_left_out_is_not_sent() -> None:
+def test_fields_left_out_are_not_sent() -> None:
     assert list(pages([Outgoing("p1"), Outgoing("p2", "m", "a", "s", 0)])) == [
         [{"puid": "p1"}, {"puid": "p2", "message": "m", "action": "a", "source": "s", "ttl": 0}]
     ]
@@ -30,7 +30,7 @@ def test_a_frame_has_at_most_100_notifications_and_fits() -> None:
 @pytest.mark.parametrize(
     "wrong", [Outgoing("p", "x" * 130_000), Outgoing("p", "\ud800"), Outgoing("p", ttl=float("nan")), Outgoing(object())]
 )
-def test_what_no_frame_can_hold_names_the_notification(wrong) -> None:
+def test_a_notification_too_large_for_a_frame_is_named(wrong) -> None:
     with pytest.raises(InvalidField, match=r"notifications\[1\]") as refused:
         pages([Outgoing("p"), wrong])
     assert refused.value.field == "notifications[1]"

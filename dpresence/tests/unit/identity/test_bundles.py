@@ -92,7 +92,7 @@ def test_two_assertions_have_two_digests_even_of_one_millisecond() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "~", "a~b", bundle() + "!", bundle().replace("~", "~~")])
-def test_what_is_no_bundle_has_no_digest(text: str) -> None:
+def test_an_invalid_bundle_has_no_digest(text: str) -> None:
     with pytest.raises(InvalidAssertion):
         replay_digest(text)
 

@@ -118,7 +118,7 @@ def test_a_missing_file_stops_the_start(tmp_path):
         load_client_keys(ProviderSettings("corp", client_key_file=str(tmp_path / "missing")))
 
 
-def test_what_does_not_go_together_stops_the_start(load, tmp_path):
+def test_settings_that_do_not_go_together_stop_the_start(load, tmp_path):
     good = key("EC").as_pem(private=True)
     both = re.escape("oidc.corp.client_secret_file: must be empty if oidc.corp.client_key_file is set")
     with pytest.raises(SettingError, match=f"^{both}$"):

@@ -153,7 +153,7 @@ def test_a_token_from_the_future_is_refused(which: str, claim: str) -> None:
     assert refusal(TOKENS[which](**{claim: "now"})) == "time"
 
 
-def test_what_a_user_adds_to_an_assertion_is_not_believed() -> None:
+def test_claims_a_user_adds_to_an_assertion_are_not_believed() -> None:
     extra = {"email": "root@example.org", "admin": True, "principal": 5, "iss": "evil.example", "sub": "root"}
     assert verifier().verify(with_claims(**extra)) == GOOD
 

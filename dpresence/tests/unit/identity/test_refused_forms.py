@@ -111,5 +111,5 @@ def test_a_header_that_is_no_plain_json_object_is_refused(header: bytes) -> None
 
 
 @pytest.mark.parametrize("value", [None, 1, b"a~b", [], {}, ["a", "~"], bundle().encode()])
-def test_what_is_no_string_is_refused(value: object) -> None:
+def test_a_value_that_is_no_string_is_refused(value: object) -> None:
     assert refusal(value) == "malformed"

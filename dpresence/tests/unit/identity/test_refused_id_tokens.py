@@ -123,7 +123,7 @@ def test_a_token_that_brings_its_own_key_is_refused(verifier, provider):
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"{}", b"null", b"", b"\xff", b"[" * 5000, b'{"iss":' * 700, b'{"iss":"a","exp":1e999}'])
-def test_what_is_no_set_of_claims_is_refused(verifier, provider, payload):
+def test_a_payload_without_claims_is_refused(verifier, provider, payload):
     assert reason(verifier, sign({"alg": "RS256", "kid": "rsa-1"}, payload, key("RSA"))) == "malformed"
 
 
@@ -145,7 +145,7 @@ def test_a_header_may_say_more(verifier, provider, header):
 
 
 @pytest.mark.parametrize("header", [[], "RS256", None, {}])
-def test_what_is_no_header_is_refused(verifier, provider, header):
+def test_an_invalid_header_is_refused(verifier, provider, header):
     assert reason(verifier, sign(header, provider.claims(), key("RSA"), "RS256")) == "malformed"
 
 
@@ -158,7 +158,7 @@ def test_a_token_of_more_than_8192_characters_is_refused(verifier, provider):
 
 
 @pytest.mark.parametrize("text", ["a.b", "a.b.c.d.e", "a b.c.d", "a.b.c\n", "a.b.c=", "a~b.c.d", "é.b.c", "dpk_1", ""])
-def test_what_has_not_the_form_is_not_looked_at(verifier, text):
+def test_a_malformed_token_is_not_examined(verifier, text):
     assert not verifier.accepts(text)
     with pytest.raises(InvalidAssertion) as refused:
         Verifiers([verifier]).verify(text)
