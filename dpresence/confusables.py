@@ -64,9 +64,13 @@ _SYMBOL = regex.compile(r"[\p{S}\p{Pc}]")
 _SIGNS_FOR_DOTS = regex.compile(
     r"(?<=[\p{Script=Latin}0-9])[\N{FRACTION SLASH}\N{DIVISION SLASH}\N{BIG SOLIDUS}\N{FULLWIDTH SOLIDUS}"
     r"\N{BOX DRAWINGS LIGHT DIAGONAL UPPER RIGHT TO LOWER LEFT}\N{MATHEMATICAL RISING DIAGONAL}\N{BULLET}\N{BULLET OPERATOR}"
-    r"\N{DOT OPERATOR}\N{HYPHENATION POINT}\N{WORD SEPARATOR MIDDLE DOT}\N{RAISED DOT}](?=[\p{L}\p{N}])"
+    r"\N{DOT OPERATOR}\N{HYPHENATION POINT}\N{WORD SEPARATOR MIDDLE DOT}\N{RAISED DOT}\N{Z NOTATION SPOT}"
+    r"\N{LATIN LETTER SINOLOGICAL DOT}\N{RUNIC SINGLE PUNCTUATION}\N{AEGEAN WORD SEPARATOR DOT}\N{CANADIAN SYLLABICS FINAL MIDDLE DOT}"
+    r"\N{BRAILLE PATTERN DOTS-3}\N{BRAILLE PATTERN DOTS-6}\N{BRAILLE PATTERN DOTS-7}\N{BRAILLE PATTERN DOTS-8}](?=[\p{L}\p{N}])"
 )
-_IPV4 = regex.compile(r"(?<![\p{L}\p{N}.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\p{L}\p{N}]|\.\p{N})")
+_AS_IP = str.maketrans("lIoO\ua789\u02f8\u0589\u2236\u02d0", "1100:::::")
+"""Characters that look like those of an IP address (UTS 39), each by the one that it looks like."""
+_IPV4 = regex.compile(r"(?<![\p{L}\p{N}]|[\p{L}\p{N}][.-])[0-9lIoO]{1,3}(?:\.[0-9lIoO]{1,3}){3}(?![\p{L}\p{N}]|\.\p{N})")
 _IPV6 = regex.compile(r"\[([0-9A-Fa-f:.]+)(?:%[^\]]*)?\]")
 # In scripts that do not separate words by spaces, a suffix ends where the script changes: ``bank.com登录``.
 _ONE_SCRIPT = regex.compile(
@@ -106,9 +110,9 @@ def addresses(text: str) -> tuple[str, ...]:
 
 
 def _ip_addresses(text: str) -> Iterator[str]:
-    """Yield the IPv4 addresses, and the IPv6 addresses in brackets, in canonical form."""
-    decimal = (".".join(str(int(number)) for number in found.split(".")) for found in _IPV4.findall(text))
-    for found in (*decimal, *_IPV6.findall(text)):
+    """Yield the IPv4 addresses, and the IPv6 addresses in brackets, in canonical form, also with letters for digits: ``192.l68.0.1``."""
+    numbers = (found.translate(_AS_IP).split(".") for found in _IPV4.findall(text) if any(map(str.isdigit, found)))
+    for found in (*(".".join(str(int(number)) for number in each) for each in numbers), *_IPV6.findall(text.translate(_AS_IP))):
         with suppress(ValueError):
             yield str(ipaddress.ip_address(found))
 
