@@ -62,7 +62,8 @@ _RUN = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _SYMBOL = regex.compile(r"[\p{S}\p{Pc}]")
 # Nobody needs these instead of a slash or between words without spaces. The middle dot (U+00B7) is a letter of Catalan and French.
 _SIGNS_FOR_DOTS = regex.compile(
-    r"(?<=[\p{Script=Latin}0-9])[\N{FRACTION SLASH}\N{DIVISION SLASH}\N{BIG SOLIDUS}\N{FULLWIDTH SOLIDUS}"
+    r"(?<=[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}0-9])"
+    r"[\N{FRACTION SLASH}\N{DIVISION SLASH}\N{BIG SOLIDUS}\N{FULLWIDTH SOLIDUS}"
     r"\N{BOX DRAWINGS LIGHT DIAGONAL UPPER RIGHT TO LOWER LEFT}\N{MATHEMATICAL RISING DIAGONAL}\N{BULLET}\N{BULLET OPERATOR}"
     r"\N{DOT OPERATOR}\N{HYPHENATION POINT}\N{WORD SEPARATOR MIDDLE DOT}\N{RAISED DOT}\N{Z NOTATION SPOT}"
     r"\N{LATIN LETTER SINOLOGICAL DOT}\N{RUNIC SINGLE PUNCTUATION}\N{AEGEAN WORD SEPARATOR DOT}\N{CANADIAN SYLLABICS FINAL MIDDLE DOT}"
