@@ -40,20 +40,26 @@ def _doctor(options: argparse.Namespace, context: Context) -> int:
     if options.account:
         checks["channel"] = lambda context: check_channel(context, options.account)
         checks["event stream"] = lambda context: check_event_stream(context, options.account)
+    named: set[str] = set()
     for name, check in checks.items():
-        for level, text, advice in _results(check, context):
+        for level, text, advice in _results(check, context, named):
+            named.add(text)
             line = f"{level:8} {name}: {text}" + (f"\n         {advice}" if advice else "")
             context.output.write(line, check=name, level=level, text=text, advice=advice)
             worst |= level == "error"
     return int(worst)
 
 
-def _results(check: Callable[[Context], Iterator[Finding]], context: Context) -> Iterator[Finding]:
-    """Yield the findings of one check; one that cannot be made is a finding as well."""
+def _results(check: Callable[[Context], Iterator[Finding]], context: Context, named: set[str]) -> Iterator[Finding]:
+    """Yield the findings of one check; one that cannot be made is a finding as well.
+
+    :param named: what has been found already: the wrong setting that prevents this check may have prevented another one.
+    """
     try:
         yield from check(context)
     except SettingError as error:
-        yield "error", str(error), "correct the setting; dpresence check names all that stop a start"
+        if str(error) not in named:
+            yield "error", str(error), "correct the setting; dpresence check names all that stop a start"
     except BackendUnavailable as error:
         yield "error", error.for_operator(), "start it, and check the address, the password and the network"
 

@@ -168,6 +168,15 @@ def test_the_doctor_examines_the_stores_and_says_what_to_do(ini, database, capsy
     assert ("file modes", "warning") in texts, "the ini is not private"
 
 
+@pytest.mark.parametrize("wrong", ["presence.grace_seconds = 100", "[server:main]\nport = none"])
+def test_the_doctor_names_a_wrong_setting_once(ini, capsys, wrong) -> None:
+    ini.write_text(ini.read_text().replace("[server:main]", wrong if "server" in wrong else f"{wrong}\n[server:main]"))
+    assert main(["--ini", str(ini), "--json", "doctor"]) == 1
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (error,) = (each for each in found if each["level"] == "error")
+    assert error["check"] == "start" and "must be" in error["text"], found
+
+
 def test_the_doctor_names_what_is_away(ini, database, capsys, monkeypatch) -> None:
     monkeypatch.setenv("DPRESENCE_REDIS_URL", "redis://:Canary7x@127.0.0.1:1/0")
     assert main(["--ini", str(ini), "doctor"]) == 1
