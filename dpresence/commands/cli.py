@@ -46,6 +46,13 @@ class _Parser(argparse.ArgumentParser):
         return None if is_id else super()._parse_optional(arg_string)
 
 
+class _NoCompletion(argparse.Action):
+    """Says what is missing."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        parser.error("--print-completion needs the package shtab: pip install shtab, or install dpresence with the extra [completion]")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     found = _Parser(prog="dpresence", description="Operate a dpresence service.", epilog=EXIT_CODES)
@@ -61,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
         shtab.add_argument_to(
             found, ["--print-completion"], help='write the completion of a shell: eval "$(dpresence --print-completion bash)"'
         )
+    else:
+        found.add_argument("--print-completion", metavar="SHELL", action=_NoCompletion, help=argparse.SUPPRESS)
     return found
 
 

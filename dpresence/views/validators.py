@@ -41,7 +41,7 @@ def user(request: Request, **_: Any) -> None:
     :raises Forbidden: a request that changes something lacks the CSRF token, or comes from a page of another origin.
     """
     scheme, _, assertion = request.headers.get("Authorization", "").partition(" ")
-    if not scheme:
+    if not scheme and cookie_name(request) in request.cookies:
         session(request)
     elif scheme.lower() not in ("browserid", "bearer"):
         raise NoCredentials("Authorization: BrowserID or Bearer, and an assertion")
@@ -78,7 +78,7 @@ def session(request: Request, **_: Any) -> None:
     """
     cookie = request.cookies.get(cookie_name(request))
     if not cookie:
-        raise NoCredentials()
+        raise NoCredentials(f"Cookie: {cookie_name(request)}, which a sign-in sets")
     signed_in = request.validated["requester"] = request.validated["signed_in"] = request.services.accounts.session(cookie)
     request.validated["session"], request.validated["account"] = signed_in
     if request.method not in _SAFE_METHODS or "X-CSRF-Token" in request.headers:

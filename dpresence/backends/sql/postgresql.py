@@ -33,6 +33,7 @@ _DENIED = "refuses this user: correct the user, the password or the rights"
 _REASONS = {
     "28": _DENIED,
     "42501": _DENIED,
+    "08004": "refuses connections: the log of PostgreSQL has the reason",
     READ_ONLY: "is read-only: let directory.url lead to the primary",
     "3D000": "is not there: create it, or correct its name",
     "53300": "has no free connection: raise max_connections of PostgreSQL, or the limit of the user",
@@ -44,6 +45,7 @@ _SIGNS = {
     r"session is (not )?read-only|in hot standby": READ_ONLY,
     r"database \".*\" does not exist": "3D000",
     r"too many (clients|connections)|connection slots": "53300",
+    r"failed: [^\s:]+:  ": "08004",  # the severity of a server's own message, in any language (lc_messages)
 }
 """SQLSTATEs by patterns of an error text: libpq withholds the SQLSTATE of a connection that was refused."""
 _PROBE = "UPDATE service SET mode = mode WHERE id = (SELECT id FROM service WHERE id = 1 FOR UPDATE SKIP LOCKED)"

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from dpresence.backends.sql.postgresql import reason_of
 from dpresence.commands.cli import main
 
 CANARY = "Canary7x"
 DENIED = "refuses this user: correct the user, the password or the rights"
+REFUSED = "refuses connections: the log of PostgreSQL has the reason"
 MISSING = "is not there: create it, or correct its name"
 FULL = "has no free connection: raise max_connections of PostgreSQL, or the limit of the user"
 ROLES = (
@@ -63,6 +65,20 @@ def test_a_command_says_why_the_database_refuses(refusing, tmp_path, capsys, use
     written = capsys.readouterr()
     assert written.err.splitlines()[-1] == f"dpresence: directory.url: the database {reason}"
     assert CANARY not in written.err + written.out
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("FATAL:  Passwort-Authentifizierung für Benutzer »ada« fehlgeschlagen", REFUSED),
+        ('ВАЖНО:  пользователь "ada" не прошёл проверку подлинности', REFUSED),
+        ('FATAL:  password authentication failed for user "ada"', DENIED),
+        ("Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?", ""),
+        ("server closed the connection unexpectedly", ""),
+    ],
+)
+def test_a_refusal_in_another_language_is_an_answer(said, reason):
+    assert reason_of(Exception(f'connection to server at "192.0.2.7", port 5432 failed: {said}')) == reason
 
 
 @pytest.fixture

@@ -232,6 +232,14 @@ def test_the_command_runs_without_the_drivers_that_are_extras(tmp_path):
     assert (done.stdout, done.stderr, done.returncode) == (f"{__version__}\n", "", 0)
 
 
+def test_a_completion_without_its_package_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(["--print-completion", "bash"])
+    said = "--print-completion needs the package shtab: pip install shtab, or install dpresence with the extra [completion]"
+    assert ended.value.code == 2 and capsys.readouterr().err.splitlines()[-1] == f"dpresence: error: {said}"
+
+
 @pytest.mark.parametrize("appid", ["-" * 16, "-hR-uZAcn32DqWpg", "--deadlineabcdef", "--json0123456789"])
 def test_ids_may_begin_with_a_hyphen(appid):
     show = parser().parse_args(["apps", "show", appid, "--json"])

@@ -45,14 +45,14 @@ def counts(items, key):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_without_a_session_a_program_is_refused_and_a_browser_is_sent_to_sign_in_and_back(world, path):
-    assert refusal(world.browser()("GET", path)) == (401, ko(104, "credentials are missing"))
+    assert refusal(world.browser()("GET", path)) == (401, ko(104, "Cookie: dpresence, which a sign-in sets"))
     answer = world.browser()("GET", path, **HTML)
     assert (answer.status_int, answer.location) == (303, f"http://127.0.0.1:8282/login?next={path.replace('/', '%2F')}")
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_an_assertion_is_no_session(world, path):
-    assert refusal(world.browser()("GET", path, **world.authorization(ADMIN))) == (401, ko(104, "credentials are missing"))
+    assert refusal(world.browser()("GET", path, **world.authorization(ADMIN))) == (401, ko(104, "Cookie: dpresence, which a sign-in sets"))
 
 
 @pytest.mark.parametrize("value", ["admin", "admin@", "@example.org", "admin@example.org,boss@example.org"])

@@ -167,7 +167,7 @@ def internal_error(scene: Scene) -> Any:
 
 REFUSALS: dict[Callable[[Scene], Any], tuple[int | None, dict[str, Any]]] = {
     invalid_assertion: (401, ko(34, "Invalid assertion")),
-    no_credentials: (401, ko(104, "credentials are missing")),
+    no_credentials: (401, ko(104, "Authorization: BrowserID or Bearer, and an assertion")),
     invalid_key: (401, ko(105, "the API key is not valid")),
     not_an_object: (400, ko(106, "not JSON: expected one JSON object")),
     wrong_value: (400, ko(107, "name: 1 to 64 printable characters")),

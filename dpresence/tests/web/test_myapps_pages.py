@@ -85,7 +85,7 @@ def test_grants_the_tracker_has_forgotten_are_counted_as_offline(make_world: Cal
 def test_the_counts_are_the_owners_of_an_active_application_and_not_for_ever(world: World, app: App) -> None:
     path = f"/myapps/{app.id}/now"
     assert refusal(world.person(ANN)("GET", path)) == NOT_FOUND
-    assert refusal(world.browser()("GET", path)) == (401, ko(104, "credentials are missing"))
+    assert refusal(world.browser()("GET", path)) == (401, ko(104, "Authorization: BrowserID or Bearer, and an assertion"))
     for _ in range(120):
         assert app.owner("GET", path).status_int == 200
     assert refusal(app.owner("GET", path)) == (429, ko(117, "too many requests about this application", retry_after=1))

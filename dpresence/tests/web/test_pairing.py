@@ -156,7 +156,7 @@ def test_the_user_learns_which_device_asks_and_from_where(world: World) -> None:
 def test_an_answer_needs_a_session_and_its_token(world: World) -> None:
     codes = begin(world)
     body = {"code": codes["user_code"], "allow": True}
-    assert refusal(world.browser()("POST", "/pair/answer", body)) == (401, ko(104, "credentials are missing"))
+    assert refusal(world.browser()("POST", "/pair/answer", body)) == (401, ko(104, "Cookie: dpresence, which a sign-in sets"))
     assert world.browser()("POST", "/pair/answer", body, **world.authorization(ANN)).status_int == 401
     ann = world.person(ANN)
     assert refusal(ann("POST", "/pair/answer", body, **{"X-CSRF-Token": "x"}))[1]["errno"] == 121

@@ -14,7 +14,8 @@ from dpresence.tests.web.support import App, Browser, World, ko, refusal
 ANN = "ann@example.org"
 NO_CSRF = (403, ko(121, "X-CSRF-Token: is missing or not that of this session"))
 OTHER_ORIGIN = (403, ko(121, "Origin: not a page of this service"))
-NO_CREDENTIALS = (401, ko(104, "credentials are missing"))
+NO_COOKIE = (401, ko(104, "Cookie: dpresence, which a sign-in sets"))
+NO_PROOF = (401, ko(104, "Authorization: BrowserID or Bearer, and an assertion"))
 ENDED = (401, ko(130, "the session has ended; send a new assertion"))
 INVALID = (401, ko(34, "Invalid assertion"))
 APPLICATION = {"name": "Chess", "domain": "chess.example.org", "description": ""}
@@ -63,7 +64,7 @@ def test_logout_ends_this_session_and_no_other(world: World) -> None:
     ann, elsewhere = world.person(ANN), world.person(ANN)
     cookie = ann.web.cookies["dpresence"]
     assert ann("POST", "/logout").json == {"result": "OK"}
-    assert refusal(ann("GET", "/devices")) == NO_CREDENTIALS
+    assert refusal(ann("GET", "/devices")) == NO_PROOF
     assert refusal(world.browser()("GET", "/devices", Cookie=f"dpresence={cookie}")) == ENDED
     assert elsewhere("GET", "/devices").status_int == 200
 
@@ -76,7 +77,7 @@ def test_logout_everywhere_ends_every_session_and_signs_every_device_out(world: 
 
 
 def test_logout_needs_a_session(world: World) -> None:
-    assert refusal(world.browser()("POST", "/logout", **world.authorization(ANN))) == NO_CREDENTIALS
+    assert refusal(world.browser()("POST", "/logout", **world.authorization(ANN))) == NO_COOKIE
 
 
 # -- CSRF and origins

@@ -9,7 +9,7 @@ from dpresence.tests.web.races import Away
 from dpresence.tests.web.support import App, Browser, World, ko, refusal, updates
 
 ANN = "ann@example.org"
-NO_CREDENTIALS = (401, ko(104, "credentials are missing"))
+NO_COOKIE = (401, ko(104, "Cookie: dpresence, which a sign-in sets"))
 INVALID = (401, ko(34, "Invalid assertion"))
 
 
@@ -198,7 +198,7 @@ def test_erasure_kills_tickets(world: World) -> None:
 
 
 def test_a_ticket_needs_a_browser_session(world: World) -> None:
-    assert refusal(world.browser()("POST", "/ticket", **world.authorization(ANN))) == NO_CREDENTIALS
+    assert refusal(world.browser()("POST", "/ticket", **world.authorization(ANN))) == NO_COOKIE
 
 
 def test_the_channel_of_a_page_ends_with_its_session(world: World) -> None:
