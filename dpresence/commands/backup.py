@@ -14,7 +14,6 @@ from typing import Any
 from .. import __version__
 from ..backends import check_database
 from ..errors import SettingError
-from ..ini_file import read_section
 from ..private import create
 from .context import Context, Refused, Subparsers, add
 from .sql import dump, is_filled, load_dump, name_in_backup
@@ -123,7 +122,7 @@ def _prepare(folder: Path, context: Context) -> None:
     """Use the ini of the backup if there is none."""
     if not context.ini.exists():
         _write(context.ini, (folder / _INI).read_text(encoding="utf-8"))
-    elif read_section(context.ini, "app:main") != read_section(folder / _INI, "app:main"):
+    elif len({file.read_text(encoding="utf-8-sig", errors="replace") for file in (context.ini, folder / _INI)}) > 1:
         context.output.note(f"{context.ini} is not the ini of the backup, and stays as it is")
 
 

@@ -144,6 +144,17 @@ def test_a_backup_with_a_mailbox_for_which_the_ini_has_no_place_is_not_restored(
     assert database.run(lambda connection: connection.exec_driver_sql("SELECT blocked FROM accounts").scalars().all()) == [True, True]
 
 
+def test_an_ini_that_differs_from_that_of_the_backup_is_named(ini, filled, tmp_path, capsys) -> None:
+    ini.write_text("[app:main]\ndirectory.url = sqlite:///%(here)s/filled.db\n")
+    folder = tmp_path / "backup"
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0
+    assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 0
+    assert capsys.readouterr().err == "", "%(here)s is another folder in the backup"
+    ini.write_text(f"{ini.read_text()}admin.emails = ann@example.org\n")
+    assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 0
+    assert capsys.readouterr().err == f"dpresence: {ini} is not the ini of the backup, and stays as it is\n"
+
+
 def test_a_backup_that_was_changed_is_not_restored(ini, filled, tmp_path, capsys) -> None:
     ini.write_text(f"[app:main]\ndirectory.url = {filled}\n")
     folder = tmp_path / "backup"
