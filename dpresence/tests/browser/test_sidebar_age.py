@@ -60,7 +60,7 @@ def test_in_an_outage_everything_is_in_the_past_from_the_first_moment(stage: Sta
     stage.scene.service.start()
     stage.browser.run("document.getElementById('try-now').click()")  # by a script: the page may connect by itself meanwhile
     stage.wait_connected(BACKOFF_SECONDS)
-    assert stage.browser.count("#outage.shown") == 0
+    stage.browser.wait(lambda it: it.count("#outage.shown") == 0)
     stage.browser.wait(lambda it: seen(it) == "Applications see you as online." and NOT_NOW not in it.text())
     assert "online" in stage.part("devices") and "was online" not in stage.part("devices")
     stage.browser.assert_quiet(*LOST)
