@@ -16,12 +16,10 @@ from typing import TypeVar, cast
 from zlib import crc32
 
 from ...errors import BackendUnavailable
-from ...measures import StoreMeasures
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from . import Connected, Listener, Lost, Published, Topic, Tracker, Updated
 from .cursors import encode_part, join, split
 from .partition_reader import Offsets, PartitionReader, try_each
-from .relocation import Relocation
 
 T = TypeVar("T")
 
@@ -51,19 +49,18 @@ class PartitionedTracker(Tracker):
 
     :param parts: the tracker of each partition, in the order of their numbers; how many there are must not change while there is data.
     :param part_of: returns the partition of an offset of an entry.
-    :param relocate: lets each part continue at the server where its partition is now; raises ``BackendUnavailable`` and ``SettingError``.
     """
 
     waits = True
 
-    def __init__(self, parts: Sequence[Tracker], part_of: Callable[[int], int], relocate: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, parts: Sequence[Tracker], part_of: Callable[[int], int]) -> None:
         self._parts = parts
         self._home = parts[0]  # has what belongs to no user
         self._part_of = part_of
         self._listeners: list[Listener] = []
         self._reader = PartitionReader(parts, partial(self._notify, "feed"))
         self._encoded: list[tuple[int, str, str]] = [(-1, "", "")] * len(parts)  # the last offset of each part, its epoch and its text
-        self._relocation = Relocation(relocate)
+        self.measures = list(dict.fromkeys(measures for part in parts for measures in part.measures))  # one for each server
         self._readers: list[Callable[[str], bool]] = []
         for number, part in enumerate(parts):
             part.subscribe(partial(self._on_signal, number), self._reads)
@@ -96,11 +93,6 @@ class PartitionedTracker(Tracker):
         return found
 
     @property
-    def measures(self) -> Sequence[StoreMeasures]:  # type: ignore[override]
-        """Counts of the calls to each server."""
-        return list(dict.fromkeys(measures for part in self._parts for measures in part.measures))
-
-    @property
     def remembers_since(self) -> int:  # type: ignore[override]
         return max(part.remembers_since for part in self._parts)
 
@@ -130,9 +122,6 @@ class PartitionedTracker(Tracker):
             self._reader.record_signal(number, key)
         elif topic in ("missed", "forgotten"):
             self._reader.record_gap(number)
-        elif topic == "moved":
-            self._relocation.request()
-            return
         self._notify(topic, key)
 
     def signal(self, topic: Topic, key: str) -> None:
@@ -173,7 +162,6 @@ class PartitionedTracker(Tracker):
         return self._part(user).expire(user, grants)
 
     def renew(self) -> None:
-        self._relocation.request()  # a signal may have been lost
         self._present(lambda part: part.renew())
 
     def devices(self, user: str) -> Sequence[Device]:
@@ -305,6 +293,5 @@ class PartitionedTracker(Tracker):
         self._all(lambda part: part.ping())
 
     def close(self) -> None:
-        self._relocation.stop()
         for part in self._parts:
             part.close()
