@@ -47,7 +47,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _NoCompletion(argparse.Action):
-    """Says what is missing."""
+    """Refuses ``--print-completion`` and names the package that it needs."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         parser.error("--print-completion needs the package shtab: pip install shtab, or install dpresence with the extra [completion]")

@@ -38,7 +38,7 @@ _REASONS = {
     "3D000": "is not there: create it, or correct its name",
     "53300": "has no free connection: raise max_connections of PostgreSQL, or the limit of the user",
 }
-"""What the server does and what to do about it, by SQLSTATE or its prefix."""
+"""Descriptions of refusals, each with its remedy, by SQLSTATE or its prefix."""
 _SIGNS = {
     r"authentication failed|no password supplied|no pg_hba\.conf entry|permission denied|is not permitted to log in": "28",
     r"role \".*\" does not exist|not currently accepting|does not match|certificate authentication": "28",

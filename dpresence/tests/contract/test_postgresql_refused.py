@@ -1,4 +1,4 @@
-"""What the operator is told when PostgreSQL answers and refuses."""
+"""Error texts of starts and commands when PostgreSQL refuses a connection or a statement."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Life:
             time.sleep(0.2)
 
     def _receive(self, device: Device) -> None:
-        """Return after a refused acknowledgement: what is not acknowledged is sent again on the next connection."""
+        """Acknowledge notifications until a refusal; the service sends the others again on the next connection."""
         while not self.ended:
             with suppress(TimeoutError):
                 frame = device.receive(1)
