@@ -75,16 +75,6 @@ async function read(path) {
 }
 
 /**
- * Return a notification whose content was too large for a push.
- * @param {Pushed} pushed
- * @param {Pushed[]} entries of the inbox, newest first
- * @returns {Pushed}
- */
-function complete(pushed, entries) {
-  return pushed.source === undefined ? entries.find(({ id }) => id === pushed.id) ?? pushed : pushed;
-}
-
-/**
  * Return the path of the icon of the application that has sent a notification; without one, that of the service.
  * @param {string | undefined} appid
  */
@@ -122,10 +112,11 @@ async function show(pushed) {
   if (isOfAnother(own, known)) return own.unsubscribe();
   /** @type {Pushed[]} */
   const entries = inbox?.notifications ?? [];
-  const { id, site, domain, source, message, sent } = complete(pushed, entries);
+  const stored = entries.find(({ id }) => id === pushed.id); // has the content that was too large for a push
+  const { id, site, domain, source, message, sent } = pushed.source === undefined && stored ? stored : pushed;
   const title = source === undefined ? await unseen() : `${site}: ${isolated(source)}`;
   const body = domain && domain !== site ? `${domain}\n${message}` : message ?? "";
-  const icon = await iconOf(entries.find((one) => one.id === id)?.appid);
+  const icon = await iconOf(stored?.appid);
   await worker.registration.showNotification(title, { body, tag: id, data: { id }, icon, timestamp: sent });
   await closeRead(inbox?.notifications ?? []);
   if (inbox && worker.navigator.setAppBadge) await worker.navigator.setAppBadge(inbox.unread).catch(() => {});
