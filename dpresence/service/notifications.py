@@ -125,7 +125,7 @@ class Notifications:
         self._charge(application.id, 1)
         if grant is None:
             raise NotFound()
-        if self._mailbox.cancel(grant.user, puid, id_):
+        if self._mailbox.cancel(grant.user, puid, id_, application.owner):
             self._withdrawn.request(grant.user)  # not at once: the time of the sender's next calls must not show who has a device
         self._outcomes.cancel(application.id, puid, id_)
 

@@ -24,6 +24,7 @@ from . import online, postgresql, sqlite
 from .calls import Call, EngineCall
 from .fair import FairQueue
 from .file import DatabaseFile
+from .owners import Owners
 from .urls import parse_url
 from .write_check import WriteCheck
 from .write_group import Locked, WriteGroup
@@ -90,6 +91,7 @@ class Database:
             self._thread = ThreadPool(1)
         slots = postgresql.SLOTS if at_server else sqlite.SLOTS
         self._queue = FairQueue(**slots, max_calls=waiting)
+        self.owners = Owners()
         self.measures = StoreMeasures("database", ("read", "write"), lambda: self._queue.calls)
         self._probe_write = postgresql.probe_write if at_server else sqlite.probe_write
         self._write_check = WriteCheck(lambda: self.run(self._probe_write, urgent=True), self._clock)
@@ -112,7 +114,8 @@ class Database:
 
         :param work: may run more than once, each time in a new transaction after the previous one was rolled back.
         :param deadline_seconds: overrides the database's deadline.
-        :param key: the account or application that makes the call. Keys are served round-robin, and the calls of one key in order.
+        :param key: the account or application that makes the call; its owner counts, if ``owners`` knows it. Keys are served
+            round-robin, and the calls of one key in order.
         :param urgent: the call does not wait behind calls that are not urgent.
         :raises BackendUnavailable: the driver failed, the deadline passed, or too many calls of this key are waiting.
         """
@@ -244,7 +247,7 @@ class Database:
             call.abandoned = True
 
     def _wait(self, call: Call[T], seconds: float | None, key: Key, urgent: bool) -> T:
-        with Timeout(seconds, False), self._queue.slot(key() if callable(key) else key, urgent):
+        with Timeout(seconds, False), self._queue.slot(self.owners.of(key() if callable(key) else key), urgent):
             self._execute(call.execute)
             if call.error is not None:
                 raise self._refusal(call.error)

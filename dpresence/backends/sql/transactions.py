@@ -32,15 +32,18 @@ Method = Callable[Concatenate[B, Connection, P], T]
 Caller = Callable[Concatenate[B, P], T]
 
 
-def transaction(*, urgent: bool = False, erasing: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
+def transaction(
+    *, urgent: bool = False, erasing: bool = False, key: Callable[..., str] | None = None
+) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
     """Run a backend's method in one transaction. The method takes the connection as an argument that its callers do not pass.
 
     :param urgent: the calls do not wait behind calls that are not urgent: those of a sign-in or a sign-out, and the health checks.
     :param erasing: each call also removes the deleted data from the files; see ``Database.scrub``.
+    :param key: returns the queue key of a call from its arguments; ``owner_of`` by default.
     """
 
     def decorate(method: Method[B, P, T]) -> Caller[B, P, T]:
-        run = _in_transaction(method, Database.run, urgent)
+        run = _in_transaction(method, Database.run, urgent, key)
 
         @functools.wraps(method)
         def run_and_scrub(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -51,11 +54,6 @@ def transaction(*, urgent: bool = False, erasing: bool = False) -> Callable[[Met
         return run_and_scrub if erasing else run
 
     return decorate
-
-
-def transaction_of(key: Callable[P, str]) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
-    """Run a backend's method in one transaction whose queue key is ``key`` of its arguments."""
-    return lambda method: _in_transaction(method, Database.run, key=key)
 
 
 def reading(*, urgent: bool = False, single: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import gevent
 import pytest
@@ -15,11 +16,12 @@ from dpresence.backends.directory import SignedIn
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
+from dpresence.backends.sql.owners import MAX_NAMES, Owners
 from dpresence.backends.sql.transactions import owner_of
 from dpresence.errors import BackendUnavailable, NotFound
 from dpresence.model import Account
 from dpresence.tests.contract import directory_values, mailbox
-from dpresence.tests.contract.directory_values import END, IDENTITY, KEY, NOW, SESSION, TICKET, person
+from dpresence.tests.contract.directory_values import END, IDENTITY, KEY, NOW, SESSION, TICKET, application, person
 from dpresence.tests.shared_tables import make_tables
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
@@ -161,3 +163,46 @@ def test_pushes_of_all_applications_of_one_developer_are_one_queue(database):
     pushes = [gevent.spawn(push, f"app-{n}", "mallory") for n in range(FLOOD)] + [gevent.spawn(push, "other", "dev")]
     gevent.joinall([began, *pushes], raise_error=True)
     assert made.index("dev") <= AHEAD
+
+
+@pytest.fixture
+def queued():
+    """A database of which reads wait in the queue as well, as they do in PostgreSQL."""
+    database = Database("sqlite://", deadline_seconds=60)
+    make_tables(database)
+    yield database
+    database.close()
+
+
+AS_AN_APPLICATION = {
+    "a read": lambda database, n: SqlDirectory(database).count_grants(f"app-{n}"),
+    "a snapshot": lambda database, n: SqlDirectory(database).grants_by_puid(f"app-{n}", ["puid"]),
+    "a write": lambda database, n: SqlDirectory(database).tell_outcomes(f"app-{n}", {}),
+    "a sign-in": lambda database, n: SqlDirectory(database).key(f"key-{n}", NOW),
+    "a cancel": lambda database, n: SqlMailbox(database).cancel(f"accomplice-{n}", "puid", "id", "mallory" if n < FLOOD else "dev"),
+}
+
+
+@pytest.mark.parametrize("call", AS_AN_APPLICATION)
+def test_a_developer_who_calls_as_many_applications_is_one_queue(queued, call):
+    directory, made = SqlDirectory(queued), []
+    mallory, dev = person(directory, "mallory"), person(directory, "dev")
+    for n in range(FLOOD + 1):
+        application(directory, mallory if n < FLOOD else dev, f"app-{n}")
+        directory.add_key(replace(KEY, id=f"key-{n}", appid=f"app-{n}"), NOW)
+        assert directory.key(f"key-{n}", NOW) and directory.application(f"app-{n}"), "as a sign-in reads them"
+    began = gevent.spawn(queued.run, lambda connection: native_sleep(0.1), key="somebody")
+
+    def ask(n):
+        AS_AN_APPLICATION[call](queued, n)
+        made.append(n)
+
+    gevent.joinall([began, *(gevent.spawn(ask, n) for n in range(FLOOD + 1))], raise_error=True)
+    assert made.index(FLOOD) <= AHEAD
+
+
+def test_what_is_remembered_of_owners_is_bounded():
+    owners = Owners()
+    for n in range(MAX_NAMES + 2):
+        owners.remember(f"app-{n}", "mallory")
+    assert owners.of("app-0") == "app-0" and owners.of(f"app-{MAX_NAMES + 1}") == "mallory"

@@ -41,7 +41,10 @@ class SqlApplications(ApplicationStore):
 
     @reading()
     def application(self, connection: Connection, appid: str) -> Application | None:
-        return APPLICATIONS.find(connection, applications.c.id == appid)
+        found = APPLICATIONS.find(connection, applications.c.id == appid)
+        if found:
+            self.database.owners.remember(found.id, found.owner)
+        return found
 
     @reading()
     def active(self, connection: Connection, appids: Sequence[str]) -> dict[str, str]:
@@ -144,7 +147,10 @@ class SqlApplications(ApplicationStore):
 
     @reading()
     def key(self, connection: Connection, key_id: str, now: int) -> ApiKey | None:
-        return KEYS.find(connection, api_keys.c.id == key_id, _works(now))
+        found = KEYS.find(connection, api_keys.c.id == key_id, _works(now))
+        if found:
+            self.database.owners.remember(found.id, found.appid)
+        return found
 
     @reading()
     def keys(self, connection: Connection, appid: str, now: int) -> Sequence[ApiKey]:

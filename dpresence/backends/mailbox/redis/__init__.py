@@ -169,7 +169,7 @@ class RedisMailbox(RedisInbox, Mailbox):
             return "all"
         return list(unseen if len(unseen) <= MAX_PER_OPERATION else unseen.intersection(self._call("puids", (user,), user, ids)))
 
-    def cancel(self, user: str, puid: str, id_: str) -> bool:
+    def cancel(self, user: str, puid: str, id_: str, sender: str = "") -> bool:
         return bool(self._call("cancel", (user,), user, puid, id_))
 
     def purge(self, user: str) -> int:

@@ -21,7 +21,7 @@ from ...sql.rows import Rows
 from ...sql.statements import Statement
 from ...sql.tables import notifications as table
 from ...sql.tables import received_unseen
-from ...sql.transactions import reading, transaction, transaction_of
+from ...sql.transactions import reading, transaction
 from .. import InboxLimits, Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
 from .control import SqlControl
 from .inbox import SqlInbox
@@ -70,7 +70,7 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         self.discarded["dropped"] += dropped
         return stored
 
-    @transaction_of(lambda items, limit, sender: sender or items[0].notification.appid)
+    @transaction(key=lambda items, limit, sender: sender or items[0].notification.appid)
     def _push(self, connection: Connection, items: Sequence[Push], limit: int, sender: str) -> tuple[Sequence[Stored], int, int]:
         """Store notifications; return their results, and how many undelivered ones were discarded: expired, dropped."""
         users = {item.user for item in items}
