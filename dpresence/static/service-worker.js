@@ -9,6 +9,9 @@ const worker = /** @type {any} */ (self);
 const root = new URL(".", worker.location.href).pathname;
 const CACHE = `offline ${VERSION}`;
 const OFFLINE = `${root}offline`;
+const ICON = "static/icon-192.png";
+const PATIENCE_MS = 8000; // for everything that a push, or a new subscription, asks the service
+const PAGE_MS = 30000; // for the beginning of a page, and for the files that are stored
 const FILES = [OFFLINE, `${root}static/style.css`, `${root}static/icon.svg`];
 
 /** @typedef {{id: string, appid?: string, domain?: string, site?: string, source?: string, message?: string, action?: string, sent?: number}} Pushed */
@@ -16,8 +19,9 @@ const FILES = [OFFLINE, `${root}static/style.css`, `${root}static/icon.svg`];
 /** Store the page for outages, as it is without a session. */
 async function store() {
   const cache = await caches.open(CACHE);
+  const signal = AbortSignal.timeout(PAGE_MS);
   await Promise.all(FILES.map(async (path) => {
-    const found = await fetch(path, { credentials: "omit", cache: "reload", headers: { Accept: "text/html, */*" } });
+    const found = await fetch(path, { credentials: "omit", cache: "reload", headers: { Accept: "text/html, */*" }, signal });
     if (!found.ok) throw new Error(`${path}: ${found.status}`);
     await cache.put(path, found);
   }));
@@ -31,6 +35,14 @@ async function deleteOthers() {
 worker.addEventListener("install", (/** @type {any} */ event) => event.waitUntil(store().then(() => worker.skipWaiting())));
 worker.addEventListener("activate", (/** @type {any} */ event) => event.waitUntil(deleteOthers().then(() => worker.clients.claim())));
 
+/** Reject when an answer to a page has not begun in time. Its signal aborts no fetch: a large page may take longer. @returns {Promise<Response>} */
+function late() {
+  return new Promise((_, reject) => {
+    const signal = AbortSignal.timeout(PAGE_MS);
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}
+
 /**
  * Return the answer of the network; without one, what is stored.
  * @param {Request} request
@@ -38,7 +50,7 @@ worker.addEventListener("activate", (/** @type {any} */ event) => event.waitUnti
  */
 async function answer(request, path) {
   try {
-    return await fetch(request);
+    return await Promise.race([fetch(request), late()]);
   } catch (error) {
     const stored = await caches.match(path);
     if (stored) return stored;
@@ -64,10 +76,10 @@ function isolated(text) {
   return `\u2068${text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069`;
 }
 
-/** @param {string} path @returns {Promise<any>} null without an answer, as after the end of the session */
-async function read(path) {
+/** @param {string} path @param {AbortSignal} signal @returns {Promise<any>} null without an answer, as after the end of the session */
+async function read(path, signal) {
   try {
-    const found = await fetch(`${root}${path}`, { headers: { Accept: "application/json" }, cache: "no-store" });
+    const found = await fetch(`${root}${path}`, { headers: { Accept: "application/json" }, cache: "no-store", signal });
     return found.ok ? await found.json() : null;
   } catch {
     return null;
@@ -75,13 +87,17 @@ async function read(path) {
 }
 
 /**
- * Return the path of the icon of the application that has sent a notification; without one, that of the service.
+ * Return the path of the icon of the application that has sent a notification; without one, that of the service. While the service does
+ * not answer it is undefined: a browser shows no notification before it has the icon, or after more than a minute.
  * @param {string | undefined} appid
+ * @param {AbortSignal} signal
  */
-async function iconOf(appid) {
-  const path = `${root}icons/${appid}`;
-  const found = appid && (await fetch(path).catch(() => null));
-  return found && found.ok ? path : `${root}static/icon-192.png`;
+async function iconOf(appid, signal) {
+  for (const path of appid ? [`icons/${appid}`, ICON] : [ICON]) {
+    const found = await fetch(root + path, { signal }).catch(() => null);
+    if (found?.ok) return root + path;
+  }
+  return undefined;
 }
 
 /** Return the title of a notification whose content is not known: the text is on the page for outages, in the language of the browser. */
@@ -108,7 +124,8 @@ async function closeRead(entries) {
 /** Show a push, and the number of unread notifications on the app's icon. @param {Pushed} pushed */
 async function show(pushed) {
   const own = await worker.registration.pushManager.getSubscription();
-  const [known, inbox] = await Promise.all([read("push"), read("notifications?limit=100")]);
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const [known, inbox] = await Promise.all([read("push", signal), read("notifications?limit=100", signal)]);
   if (isOfAnother(own, known)) return own.unsubscribe();
   /** @type {Pushed[]} */
   const entries = inbox?.notifications ?? [];
@@ -116,7 +133,7 @@ async function show(pushed) {
   const { id, site, domain, source, message, sent } = pushed.source === undefined && stored ? stored : pushed;
   const title = source === undefined ? await unseen() : `${site}: ${isolated(source)}`;
   const body = domain && domain !== site ? `${domain}\n${message}` : message ?? "";
-  const icon = await iconOf(stored?.appid);
+  const icon = await iconOf(stored?.appid, signal);
   await worker.registration.showNotification(title, { body, tag: id, data: { id }, icon, timestamp: sent });
   await closeRead(inbox?.notifications ?? []);
   if (inbox && worker.navigator.setAppBadge) await worker.navigator.setAppBadge(inbox.unread).catch(() => {});
@@ -141,16 +158,17 @@ worker.addEventListener("push", (/** @type {any} */ event) => event.waitUntil(sh
  * @param {string} ended endpoint of the old subscription
  */
 async function renew(ended) {
-  const known = await read("push");
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const known = await read("push", signal);
   const before = known?.subscriptions.find((/** @type {{endpoint: string}} */ one) => one.endpoint === ended);
   if (!before || !known.key) return; // My presence stores the subscription when it opens
   const made = await worker.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: known.key });
   const { endpoint, keys } = made.toJSON();
-  const page = await (await fetch(`${root}sidebar`, { cache: "no-store" })).text();
+  const page = await (await fetch(`${root}sidebar`, { cache: "no-store", signal })).text();
   const headers = { "Content-Type": "application/json", "X-CSRF-Token": /name="csrf" content="([^"]+)"/.exec(page)?.[1] ?? "" };
   const body = { endpoint, keys: { p256dh: keys.p256dh, auth: keys.auth }, key: known.key, label: before.label };
-  const stored = await fetch(`${root}push`, { method: "PUT", headers, body: JSON.stringify(body) });
-  if (stored.ok) await fetch(`${root}push/${before.id}`, { method: "DELETE", headers });
+  const stored = await fetch(`${root}push`, { method: "PUT", headers, body: JSON.stringify(body), signal });
+  if (stored.ok) await fetch(`${root}push/${before.id}`, { method: "DELETE", headers, signal });
 }
 
 worker.addEventListener("pushsubscriptionchange", (/** @type {any} */ event) => {

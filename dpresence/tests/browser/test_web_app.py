@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -57,6 +58,10 @@ WORKER_SUBSCRIBED = """
     PushManager.prototype.getSubscription = async () => ({
       endpoint: "https://fcm.googleapis.com/fcm/send/1", unsubscribe: async () => (globalThis.unsubscribed = true),
     })
+"""
+HASTY = """
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    AbortSignal.timeout = () => timeout(100);
 """
 REGISTRATIONS = 200
 """Ids of registrations of service workers that are tried: the DevTools protocol names them in events only, which WebDriver lacks."""
@@ -196,6 +201,32 @@ def test_a_push_has_the_icon_of_its_application_or_that_of_the_service(
     application.owner.call("DELETE", f"/myapps/{application.appid}/icon")
     icons = browser.run_async(ICONS)
     assert icons == {plain: f"{service.origin}/static/icon-192.png", pictured: f"{service.origin}/icons/{application.appid}"}
+
+
+@contextmanager
+def hanging(service: Service, browser: Browser) -> Iterator[None]:
+    """Have the service accept connections and answer none; the time limits of the service worker pass at once."""
+    with closing(worker_of(browser)) as worker:
+        evaluate(worker, HASTY)
+        service.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            service.send_signal(signal.SIGCONT)
+    browser.console()
+
+
+def test_a_push_is_shown_while_no_request_is_answered(sue: Person, service: Service, application: Application, browser: Browser) -> None:
+    sent = notify(application, sue)
+    pushed = {"id": sent, "domain": "x.example", "site": "x.example", "source": "Chess club", "message": "Your move"}
+    with hanging(service, browser):
+        assert deliver(browser, service.origin, pushed) == ["x.example: \u2068Chess club\u2069", "Your move"]
+
+
+def test_the_page_for_outages_is_shown_while_no_request_is_answered(sue: Person, service: Service, browser: Browser) -> None:
+    with hanging(service, browser):
+        browser.open(f"{service.origin}/sidebar")
+        assert browser.find("h1").text == "The service cannot be reached"
 
 
 def test_push_is_turned_on_and_off_for_this_browser_and_for_an_application(
