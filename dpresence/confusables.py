@@ -18,6 +18,8 @@ import idna
 import regex
 from publicsuffixlist import PublicSuffixList
 
+from .dots import with_dots
+
 SPECIAL_SUFFIXES = frozenset({"alt", "example", "internal", "invalid", "local", "localhost", "onion", "test"})
 """Top-level domains that the public suffix list does not contain: RFC 6761, 6762, 7686 and 9476, and ICANN's ``internal``."""
 ABBREVIATIONS = frozenset(
@@ -60,15 +62,6 @@ _DIRECTION_MARKS = "\u200e\u200f\u061c"
 _LABEL = rf"[\p{{L}}\p{{M}}\p{{N}}{_DIRECTION_MARKS}-]+"
 _RUN = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _SYMBOL = regex.compile(r"[\p{S}\p{Pc}]")
-# Nobody needs these instead of a slash or between words without spaces. The middle dot (U+00B7) is a letter of Catalan and French.
-_SIGNS_FOR_DOTS = regex.compile(
-    r"(?<=[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}0-9])"
-    r"[\N{FRACTION SLASH}\N{DIVISION SLASH}\N{BIG SOLIDUS}\N{FULLWIDTH SOLIDUS}"
-    r"\N{BOX DRAWINGS LIGHT DIAGONAL UPPER RIGHT TO LOWER LEFT}\N{MATHEMATICAL RISING DIAGONAL}\N{BULLET}\N{BULLET OPERATOR}"
-    r"\N{DOT OPERATOR}\N{HYPHENATION POINT}\N{WORD SEPARATOR MIDDLE DOT}\N{RAISED DOT}\N{Z NOTATION SPOT}"
-    r"\N{LATIN LETTER SINOLOGICAL DOT}\N{RUNIC SINGLE PUNCTUATION}\N{AEGEAN WORD SEPARATOR DOT}\N{CANADIAN SYLLABICS FINAL MIDDLE DOT}"
-    r"\N{BRAILLE PATTERN DOTS-3}\N{BRAILLE PATTERN DOTS-6}\N{BRAILLE PATTERN DOTS-7}\N{BRAILLE PATTERN DOTS-8}](?=[\p{L}\p{N}])"
-)
 _AS_IP = str.maketrans("lIoO\ua789\u02f8\u0589\u2236\u02d0", "1100:::::")
 """Characters that look like those of an IP address (UTS 39), each by the one that it looks like."""
 _IPV4 = regex.compile(r"(?<![\p{L}\p{N}]|[\p{L}\p{N}][.-])[0-9lIoO]{1,3}(?:\.[0-9lIoO]{1,3}){3}(?![\p{L}\p{N}]|\.\p{N})")
@@ -104,8 +97,7 @@ def addresses(text: str) -> tuple[str, ...]:
     With right-to-left characters between them, the labels may be displayed in reverse order, so this order is checked as well.
     """
     # ``_as_host`` is for suffixes that are not ASCII, such as ``рф``.
-    texts = dict.fromkeys([text, _SIGNS_FOR_DOTS.sub(".", text)])
-    readings = dict.fromkeys(reading for one in texts for reading in (skeleton(one), skeleton(_as_printed(one)), _as_host(one)))
+    readings = dict.fromkeys(reading for one in with_dots(text) for reading in (skeleton(one), skeleton(_as_printed(one)), _as_host(one)))
     names = tuple(found for reading in readings for labels in _runs(reading) if (found := _address(labels)))
     return names + tuple(found for reading in readings for found in _ip_addresses(reading))
 

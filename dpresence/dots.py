@@ -1,0 +1,52 @@
+"""Signs that look like a dot between the labels of a web address (docs/protocol.md, section 6, Names and prose)."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import regex
+
+_SLASHES = (
+    r"\N{FRACTION SLASH}\N{DIVISION SLASH}\N{BIG SOLIDUS}\N{FULLWIDTH SOLIDUS}"
+    r"\N{BOX DRAWINGS LIGHT DIAGONAL UPPER RIGHT TO LOWER LEFT}\N{MATHEMATICAL RISING DIAGONAL}"
+)
+_RAISED = (
+    r"\N{BULLET}\N{BULLET OPERATOR}\N{DOT OPERATOR}\N{HYPHENATION POINT}\N{WORD SEPARATOR MIDDLE DOT}\N{RAISED DOT}\N{Z NOTATION SPOT}"
+    r"\N{LATIN LETTER SINOLOGICAL DOT}\N{RUNIC SINGLE PUNCTUATION}\N{AEGEAN WORD SEPARATOR DOT}\N{CANADIAN SYLLABICS FINAL MIDDLE DOT}"
+    r"\N{BRAILLE PATTERN DOTS-3}\N{BRAILLE PATTERN DOTS-6}\N{BRAILLE PATTERN DOTS-7}\N{BRAILLE PATTERN DOTS-8}"
+)
+# Nobody needs these instead of a slash or between words without spaces.
+_SIGNS = regex.compile(
+    rf"(?<=[\p{{Script=Latin}}\p{{Script=Greek}}\p{{Script=Cyrillic}}0-9])[{_SLASHES}{_RAISED}]\p{{M}}*(?=[\p{{L}}\p{{N}}])"
+)
+
+# These stand between words and in words of several languages, or are pictures. So what is around them decides.
+_MIDDLE = (
+    r"\N{MIDDLE DOT}\N{KATAKANA MIDDLE DOT}\N{HALFWIDTH KATAKANA MIDDLE DOT}\N{HANGUL LETTER ARAEA}\N{TIBETAN MARK INTERSYLLABIC TSHEG}"
+    r"\N{TIBETAN MARK DELIMITER TSHEG BSTAR}\N{DEVANAGARI SIGN HIGH SPACING DOT}\N{CANADIAN SYLLABICS FULL STOP}\N{DOT ABOVE}"
+    r"\N{RING POINT}\N{PHOENICIAN WORD SEPARATOR}\N{CJK UNIFIED IDEOGRAPH-4E36}\N{KANGXI RADICAL DOT}"
+    r"\N{BLACK CIRCLE}\N{WHITE BULLET}\N{INVERSE BULLET}\N{BLACK LARGE CIRCLE}\N{MEDIUM BLACK CIRCLE}\N{BLACK CIRCLE FOR RECORD}"
+    r"\N{BLACK SMALL SQUARE}\N{BLACK VERY SMALL SQUARE}\N{BLACK SLIGHTLY SMALL CIRCLE}"
+)
+_ASIAN = r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}"
+# Ends of words that are also top-level domains: la and lat after the Catalan l·l, and French ones that name all genders, each after the
+# letters that it follows.
+_ENDS = r"(?<=l.)(?:la|lat) | (?<=(?:[éidntu]|eur).)es | (?<=eu[rx].)se | (?<=[ei]f.)ve | (?<=n.)ne"
+_ENGLISH = r"(?!(?:com|net|org)\b) (?-i:[A-Z][A-Za-z]*)\b"
+_BETWEEN_LABELS = regex.compile(
+    rf"""(?xi)
+    (?<=[\p{{L}}\p{{M}}\p{{N}}]) [{_MIDDLE}{_RAISED}] \p{{M}}* (?=[\p{{L}}\p{{N}}]) (?![{_ASIAN}])
+    (?! (?:{_ENDS})\b | (?<=[{_ASIAN}].)(?:{_ENGLISH}) )
+    """
+)
+
+
+def with_dots(text: str) -> list[str]:
+    """Return a text, and what it reads as with dots for the signs that stand where those of an address would.
+
+    ``Col·legi`` and ``étudiant·es`` have no such sign, nor has an English word in an Asian name, such as ``データ・AI``.
+    """
+    if text.isascii():
+        return [text]
+    plain = unicodedata.normalize("NFKC", text)  # for mathematical letters, of which none has a script
+    return list(dict.fromkeys([text, *(_BETWEEN_LABELS.sub(".", _SIGNS.sub(".", one)) for one in (text, plain))]))

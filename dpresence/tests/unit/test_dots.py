@@ -1,0 +1,69 @@
+"""Signs that look like a dot: they count as one where an address would have it, and not in the words of languages that use them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.confusables import addresses, names_another_domain
+
+READ_AS = {
+    "\u9280\u884c\u2022com": "\u9280\u884c.com",
+    "\U0001d41b\U0001d41a\U0001d427\U0001d424\u2044com": "bank.com",
+    # dots that stand in words of several languages, and pictures of one, before a suffix
+    "bank\u00b7com": "bank.com",
+    "Bank\u00b7COM": "bank.com",
+    "Bank\u0387com": "bank.com",
+    "bank\u00b7\u0323com": "bank.com",
+    "bank\u2022\u0323com": "bank.com",
+    "bank\u00b7co\u00b7uk": "bank.co.uk",
+    "bank\u00b7c\u043em": "bank.com",
+    "bank\u00b7\uff43\uff4f\uff4d": "bank.com",
+    "bank\u00b7\U0001d41c\U0001d428\U0001d426": "bank.com",
+    "bank\u00b7com\u00b7login": "bank.com",
+    "bank\u00b7com-login": "bank.com",
+    "bank\u00b7com\u767b\u5f55": "bank.com",
+    "www.bank\u00b7com": "www.bank.com",
+    "santander\u00b7es": "santander.es",
+    "swedbank\u00b7se": "swedbank.se",
+    "paypal\u00b7live": "paypal.live",
+    "bank\u00b7la": "bank.la",
+    "\u0431\u0430\u043d\u043a\u00b7\u0440\u0444": "\u0431\u0430\u043d\u043a.\u0440\u0444",
+    "bank\u30fbcom": "bank.com",
+    "bank\uff65com": "bank.com",
+    "\u9280\u884c\u30fbcom": "\u9280\u884c.com",
+    "\u9280\u884c\u30fbCom": "\u9280\u884c.com",
+    "\u9280\u884c\u30fb\u0421\u041e\u041c": "\u9280\u884c.com",
+    "\u9280\u884c\u30fb\uff23\uff4f\uff4d": "\u9280\u884c.com",
+    "\u30a2\u30de\u30be\u30f3\u30fbjp": "\u30a2\u30de\u30be\u30f3.jp",
+    "bank\u318dcom": "bank.com",
+    "bank\u0f0bcom": "bank.com",
+    "bank\u0971com": "bank.com",
+    "bank\u166ecom": "bank.com",
+    "bank\u02d9com": "bank.com",
+    "bank\u2e30com": "bank.com",
+    "bank\u4e36com": "bank.com",
+    "bank\u25cfcom": "bank.com",
+    "bank\u25e6com": "bank.com",
+    "bank\u26abcom": "bank.com",
+    "bank\u25aacom": "bank.com",
+    "1\u00b72\u30fb3\u00b74": "1.2.3.4",
+}
+
+
+@pytest.mark.parametrize(("text", "address"), READ_AS.items())
+def test_a_name_with_signs_for_dots_between_the_labels_of_an_address_is_one(text: str, address: str) -> None:
+    assert address in addresses(text)
+    assert names_another_domain(text, "chess.example.org")
+
+
+HONEST = """
+    Col·legi  COL·LEGI  Paral·lel  Sibil·la  Camil·la_i_Sibil·la  instal·lat  al·lucinant
+    étudiant·es  étudiant·e·s  ami·es  employé·es  chercheur·es  danseur·se·s  heureux·se  créatif·ve  citoyen·ne  citoyen·ne·s  acteur·rice
+    ジョン・スミス  ｼﾞｮﾝ･ｽﾐｽ  ポイント・クラウド  データ・AI  カフェ・Bar  Web・デザイン  卡尔·马克思  乔治·W·布什  가ㆍ나  将棋•囲碁
+    Chess_·_Go  Chess·Go·Shogi  A·B  3·5  ●_com  bank_●_com
+"""
+
+
+@pytest.mark.parametrize("text", HONEST.split())
+def test_a_dot_in_a_word_or_between_words_is_none_of_an_address(text: str) -> None:
+    assert addresses(text.replace("_", " ")) == ()
