@@ -65,7 +65,8 @@ def service(folder: Path) -> Iterator[str]:
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:  # noqa: S603
         try:
             origin = f"http://127.0.0.1:{port}"
-            _wait_for(origin, process)
+            if not _answers(origin, process):
+                raise SystemExit(f"the service did not start:\n{(folder / 'log').read_text()}")
             yield origin
         finally:
             process.terminate()
@@ -74,14 +75,15 @@ def service(folder: Path) -> Iterator[str]:
             process.kill()
 
 
-def _wait_for(origin: str, process: subprocess.Popen[bytes]) -> None:
+def _answers(origin: str, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the service answers; return False if it has ended or does not within ``START_SECONDS``."""
     until = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < until:
         with suppress(requests.ConnectionError):
             requests.get(f"{origin}/__lbheartbeat__", timeout=ANSWER_SECONDS)
-            return
+            return True
         time.sleep(0.05)
-    raise SystemExit("the service did not start")
+    return False
 
 
 @contextmanager

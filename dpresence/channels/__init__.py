@@ -111,14 +111,16 @@ def feed(request: Request) -> Response:
     if request.method != "GET":
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
     registry, appid = request.shared, request.matchdict["appid"]
-    (since, told), wait = _positions(request), _number(request, "wait", 0, MAX_WAIT_SECONDS, "whole seconds")
+    (since, outcomes_after), wait = _positions(request), _number(request, "wait", 0, MAX_WAIT_SECONDS, "whole seconds")
     page = _number(request, "page", 1, MAX_ENTRIES, "entries")
     request.response.headers["X-Accel-Buffering"] = "no"  # nginx sends each event at once
     if wait is None:
-        EventStream(appid, registry.services, registry.settings, registry.clock).sign_in(_stream(request), request.api_key, since, told)
+        EventStream(appid, registry.services, registry.settings, registry.clock).sign_in(
+            _stream(request), request.api_key, since, outcomes_after
+        )
         return request.response
     poll = LongPoll(appid, registry.services, registry.settings, registry.clock)
-    poll.sign_in(request.api_key, since, told, request.remote_addr)
+    poll.sign_in(request.api_key, since, outcomes_after, request.remote_addr)
     try:
         return _poll(request, poll, wait, page)
     except BaseException:

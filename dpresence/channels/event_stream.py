@@ -26,15 +26,15 @@ class EventStream(FeedChannel):
     keep_alive = b":\n\n"
     status = 200
 
-    def sign_in(self, connection: StreamConnection, key: str, since: str | None, told: int | None) -> None:
+    def sign_in(self, connection: StreamConnection, key: str, since: str | None, outcomes_after: int | None) -> None:
         """Sign in, before the answer begins.
 
-        :param told: see ``begin``.
+        :param outcomes_after: see ``begin``.
         :raises Refused: see ``AppSessions.open``.
         """
         self.connection = connection
         self._session = self._services.app_sessions.open(self, self._appid, key, since, connection.address)
-        self._after = told
+        self._after = outcomes_after
         connection.open(self)
 
     def opened(self, connection: ChannelConnection) -> None:
@@ -59,7 +59,7 @@ class EventStream(FeedChannel):
 
     def _id(self, cursor: str, outcomes: str = "") -> str:
         """Return the id of an event, from which a reconnecting client continues."""
-        return cursor if self._told is None else f"{cursor}{ID_SEPARATOR}{outcomes or self._told}"
+        return cursor if self._outcome_position is None else f"{cursor}{ID_SEPARATOR}{outcomes or self._outcome_position}"
 
     def send_updates(self, payload: bytes, offset: Offset) -> None:
         """Send or queue an event with updates up to ``offset``."""

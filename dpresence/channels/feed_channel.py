@@ -34,7 +34,7 @@ class FeedChannel(JsonChannel):
     """
 
     __slots__ = (
-        *("_appid", "_check_at", "_outcomes_requested", "_services", "_session", "_snapshot_due", "_told"),
+        *("_appid", "_check_at", "_outcomes_requested", "_services", "_session", "_snapshot_due", "_outcome_position"),
         *("following", "offset"),
     )
 
@@ -48,18 +48,18 @@ class FeedChannel(JsonChannel):
         self._services = services
         self._session: AppSession | None = None
         self._check_at = 0.0
-        self._told: int | None = None  # position up to which outcomes were sent, None if the channel did not ask for them
+        self._outcome_position: int | None = None  # position up to which outcomes were sent, None if the channel did not ask for them
         self._outcomes_requested = False
         self._snapshot_due = False  # a snapshot must be sent, though it may be delayed
         self.following = False  # all updates up to ``offset`` were sent, and the fan-out sends the next ones
         self.offset: Offset = None
 
-    def begin(self, session: AppSession, reply: AuthReply, told: int | None = None) -> None:
+    def begin(self, session: AppSession, reply: AuthReply, outcomes_after: int | None = None) -> None:
         """Send ``reply``, then the missed updates or a snapshot, then new updates. Blocks.
 
-        :param told: position after which outcomes are sent; None to send none.
+        :param outcomes_after: position after which outcomes are sent; None to send none.
         """
-        self._told = told
+        self._outcome_position = outcomes_after
         self._session = session
         self._check_at = self._clock.monotonic()  # check at the next tick: a deactivation may have overtaken the sign-in
         self._metrics.counted[f"feed_starts {reply.recovery}"] += 1
@@ -138,7 +138,7 @@ class FeedChannel(JsonChannel):
 
     def outcomes_changed(self) -> None:
         """Send new outcomes of notifications, if the channel asked for them."""
-        if self._told is not None and not self._outcomes_requested:
+        if self._outcome_position is not None and not self._outcomes_requested:
             self._outcomes_requested = True
             self.connection.defer(self._send_new_outcomes)
 
@@ -147,12 +147,12 @@ class FeedChannel(JsonChannel):
         self._catch_up(self._send_outcomes)
 
     def _send_outcomes(self) -> None:
-        while self._told is not None and not self.connection.closed:
-            told = self._services.outcomes.read(self._appid, self._told)
-            if not told:
+        while self._outcome_position is not None and not self.connection.closed:
+            outcomes = self._services.outcomes.read(self._appid, self._outcome_position)
+            if not outcomes:
                 return
-            self.send(OutcomeFrame.of(told))
-            self._told = told[-1].position
+            self.send(OutcomeFrame.of(outcomes))
+            self._outcome_position = outcomes[-1].position
             self.connection.drain()
             yield_to_loop()
 

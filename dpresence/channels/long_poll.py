@@ -46,20 +46,20 @@ class LongPoll(FeedChannel):
 
     # -- before the answer waits
 
-    def sign_in(self, key: str, since: str | None, told: int | None, address: str) -> None:
+    def sign_in(self, key: str, since: str | None, outcomes_after: int | None, address: str) -> None:
         """Sign in.
 
-        :param told: see ``begin``.
+        :param outcomes_after: see ``begin``.
         :raises Refused: see ``AppSessions.open``.
         """
-        self._told = told
+        self._outcome_position = outcomes_after
         self._session = self._services.app_sessions.open(self, self._appid, key, since, address, via="rest")
 
     def next_outcomes(self) -> bytes | None:
         """Return the outcomes after the position; None without any, or if none are asked for."""
-        told = [] if self._told is None else self._services.outcomes.read(self._appid, self._told)
-        if told:
-            self._payload = encode(OutcomeFrame.of(told))
+        outcomes = [] if self._outcome_position is None else self._services.outcomes.read(self._appid, self._outcome_position)
+        if outcomes:
+            self._payload = encode(OutcomeFrame.of(outcomes))
         return self._payload
 
     def next_updates(self) -> bytes | None:

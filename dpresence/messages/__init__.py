@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..model import Hours
-from .account import AccountBody, AccountDocument, DeviceBody, DeviceList, SessionBody, StoredGrant, StoredNotification, TicketBody
-from .admin import BackendHealth, CloseCount, ErrorCount, Event, Figures, Minute, ProcessBody
+from .accounts import AccountBody, AccountDocument, DeviceBody, DeviceList, SessionBody, StoredGrant, StoredNotification, TicketBody
 from .applications import (
     ActivatedApplication,
     ApplicationBody,
@@ -55,11 +54,12 @@ from .device import (
 from .encoding import encode
 from .fields import MAX_CURSOR, MAX_ENTRIES, MAX_NOTIFICATIONS, MAX_WAIT_SECONDS, or_unset
 from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, LinkBody, ListedGrant, LooksBody, NewGrant
-from .hours import HoursBody
-from .inbox import Cleared, InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
+from .inboxes import Cleared, InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
 from .known_devices import DeviceChange, KnownDeviceBody, checked_label
+from .operator_metrics import BackendHealth, CloseCount, ErrorCount, Event, Figures, Minute, ProcessBody
 from .ops import Alive, Heartbeat, Version
 from .outcomes import FollowedNotification, OutcomeEntry, OutcomeFrame, ReportOutcome, position_of
+from .overrides import OverrideUpdate, StatusBody, StatusChange
 from .pairing import (
     BeginPairing,
     NewCredential,
@@ -71,10 +71,10 @@ from .pairing import (
     StartedPairing,
 )
 from .parsing import action_of, has_field, id_of, parse, try_parser
-from .push import NewPushSubscription, PushState, PushSubscriptionBody
+from .push_subscriptions import NewPushSubscription, PushState, PushSubscriptionBody
+from .quiet_hours import HoursBody
 from .refusals import KoReply, Refusal
 from .session import JwkSet, LoggedIn, LoggedOut, Login, Logout, NewTicket
-from .status import OverrideUpdate, StatusBody, StatusChange
 from .webhooks import (
     AttemptBody,
     NoData,

@@ -11,7 +11,7 @@ from ..model import Application, Grant, Hours, Shows, Status, encode_hours
 from ..model.explanation import LinkName
 from ..model.looks import Looks
 from .fields import Flag, Until
-from .hours import ShownHours, shown_hours
+from .quiet_hours import ShownHours, shown_hours
 
 
 class GrantChange(Struct, forbid_unknown_fields=True):

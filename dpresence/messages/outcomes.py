@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from msgspec import Struct
 
-from ..model.outcomes import Followed, NotificationOutcome, NotificationState, Told
+from ..model.outcomes import Followed, NotificationOutcome, NotificationState, PublishedOutcome
 from .base import Frame
 from .fields import NotificationIds
 
@@ -34,9 +34,9 @@ class OutcomeEntry(Struct, gc=False):
     at: int
 
     @classmethod
-    def of(cls, told: Told) -> Self:
-        """Return the entry of an outcome that was told."""
-        return cls(told.id, told.puid, told.outcome, told.at)
+    def of(cls, outcome: PublishedOutcome) -> Self:
+        """Return the entry of an outcome."""
+        return cls(outcome.id, outcome.puid, outcome.outcome, outcome.at)
 
 
 class OutcomeFrame(Struct, gc=False):
@@ -49,9 +49,9 @@ class OutcomeFrame(Struct, gc=False):
     cursor: str
 
     @classmethod
-    def of(cls, told: Sequence[Told]) -> Self:
+    def of(cls, outcomes: Sequence[PublishedOutcome]) -> Self:
         """Return a frame of outcomes, which are one at least."""
-        return cls([OutcomeEntry.of(each) for each in told], str(told[-1].position))
+        return cls([OutcomeEntry.of(each) for each in outcomes], str(outcomes[-1].position))
 
 
 class FollowedNotification(Struct):
@@ -68,9 +68,9 @@ class FollowedNotification(Struct):
     outcomes: list[OutcomeEntry]
 
     @classmethod
-    def of(cls, item: Followed, told: Sequence[Told]) -> Self:
-        """Return a notification with what was told of it."""
-        entries = [OutcomeEntry.of(each) for each in told]
+    def of(cls, item: Followed, outcomes: Sequence[PublishedOutcome]) -> Self:
+        """Return a notification with its published outcomes."""
+        entries = [OutcomeEntry.of(each) for each in outcomes]
         return cls(item.id, item.puid, entries[-1].outcome if entries else "waiting", item.sent_at, entries)
 
 

@@ -75,7 +75,7 @@ class WebhookBody(Struct, kw_only=True):
             "reason": item.off_reason,
             "created_at": item.created_at,
             "cursor": item.cursor or None,
-            "outcomes": str(item.told) if item.told else "",
+            "outcomes": str(item.outcome_position) if item.outcome_position else "",
             "failures": item.failures,
             "failing_since": item.failing_since,
             "next_attempt_at": item.next_at,

@@ -16,11 +16,11 @@ FOLLOWED_PREFIX = "o_"
 """Beginning of the ids of notifications whose outcomes are recorded: others cost no look-up."""
 
 
-def may_follow(told: Collection[str], outcome: NotificationOutcome) -> bool:
-    """Return whether an outcome may be told after others of the same notification; each is told once."""
-    if outcome in told:
+def may_follow(published: Collection[str], outcome: NotificationOutcome) -> bool:
+    """Return whether an outcome may be published after others of the same notification; each is published once."""
+    if outcome in published:
         return False
-    return "delivered" in told if outcome in _AFTER_DELIVERY else ENDS.isdisjoint(told)
+    return "delivered" in published if outcome in _AFTER_DELIVERY else ENDS.isdisjoint(published)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Followed:
     :param shown: the application's feed showed the user as reachable when it was sent.
     :param due_at: when to check it again; after its end, when to delete it.
     :param position: position in the user's mailbox; None until it is stored there.
-    :param held: outcomes that may not be told yet, in order, separated by spaces.
+    :param held: outcomes that may not be published yet, in order, separated by spaces.
     :param held_at: when the last of them happened, by the clock of the feed; None without any.
-    :param ended_at: when the outcome that ended it was told.
+    :param ended_at: when the outcome that ended it was published.
     """
 
     id: str
@@ -59,8 +59,8 @@ class NewFollowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An outcome that the application has been told or may read.
+class PublishedOutcome:
+    """An outcome that the application was sent or may read.
 
     :param position: order in the application's outcomes.
     :param id: id of the notification.

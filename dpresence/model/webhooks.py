@@ -25,7 +25,7 @@ class Webhook:
     :param failures: number of consecutive failed attempts.
     :param failing_since: time of the first of them; None without one.
     :param next_at: time of the next attempt after a failed one; None without one.
-    :param told: position in the outcomes up to which the endpoint has confirmed them.
+    :param outcome_position: position in the outcomes up to which the endpoint has confirmed them.
     :param off_at: when the webhook was turned off; None while it is on.
     """
 
@@ -43,7 +43,7 @@ class Webhook:
     next_at: int | None = None
     off_at: int | None = None
     off_reason: OffReason | None = None
-    told: int = 0
+    outcome_position: int = 0
 
     @property
     def event_list(self) -> Sequence[WebhookEvent]:

@@ -1,7 +1,7 @@
 """Outcomes of notifications whose sender asked for them (docs/protocol.md, section 5; docs/decisions/0049-outcomes.md).
 
 An outcome that shows that somebody has a device is held until the application may know it: until its feed has shown the user as
-reachable since. Other outcomes are the same whether there is a device or not, and are told at once.
+reachable since. Other outcomes are the same whether there is a device or not, and are published at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound
 from ..model import Application, Grant
-from ..model.outcomes import FOLLOWED_PREFIX, Followed, NewFollowed, NotificationOutcome, Told
+from ..model.outcomes import FOLLOWED_PREFIX, Followed, NewFollowed, NotificationOutcome, PublishedOutcome
 from ..settings import PresenceSettings
 from .accepted_notification import Accepted
 from .coalescer import Coalescer
@@ -32,7 +32,7 @@ _LEASE_MS = 30_000
 _FIRST_CHECK_MS, _LAST_CHECK_MS = 60_000, 3_600_000
 """Milliseconds until a notification is first looked up in the mailbox, and between two later look-ups at most."""
 _HELD_CHECK_MS, _LAST_HELD_CHECK_MS = 2000, 60_000
-"""The same for the question whether what is held may be told."""
+"""The same for the question whether what is held may be published."""
 
 
 class Received(NamedTuple):
@@ -49,9 +49,9 @@ class Received(NamedTuple):
 
 
 class Outcomes:
-    """Records outcomes, tells them when that is permitted, and finds what became of notifications that left the mailbox silently.
+    """Records outcomes, publishes them when that is permitted, and finds what became of notifications that left the mailbox silently.
 
-    :param delay: returns the seconds after which to tell what shows that a user came back or was there all the time.
+    :param delay: returns the seconds after which to publish what shows that a user came back or was there all the time.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Outcomes:
         self._grants = grants
         self._most = settings.feed_entries
         self._clock = clock
-        self._releases = Coalescer("telling outcomes", self._release, delay)
+        self._releases = Coalescer("the outcomes of notifications", self._release, delay)
         self._queue_checks = Coalescer("a check of a full queue", self._check_queue, delay)
         self._changed: set[str] = set()  # applications whose outcomes are trimmed by the next sweep
 
@@ -119,7 +119,7 @@ class Outcomes:
             return None
 
     def record(self, user: str, received: Received, outcome: NotificationOutcome) -> None:
-        """Record an outcome that a device of a user reports: it is told, or held. Call it before the notification leaves the mailbox."""
+        """Publish or hold an outcome that a device of a user reports. Call it before the notification leaves the mailbox."""
         ids = [id_ for id_ in received.ids if id_.startswith(FOLLOWED_PREFIX)]
         if not ids:
             return
@@ -128,30 +128,30 @@ class Outcomes:
             some = ids[start : start + PAGE]
             place = {id_: index for index, id_ in enumerate(some)}
             held = self._directory.hold_outcome(user, puids, some, outcome, received.at, _HELD_CHECK_MS)
-            self._tell_seen(sorted(held, key=lambda each: place[each.id]), received.unseen)
+            self._publish_seen(sorted(held, key=lambda each: place[each.id]), received.unseen)
 
-    def _tell_seen(self, held: Iterable[Followed], unseen: Collection[str] | None) -> None:
-        """Tell at once what was sent to a user who was and is shown as reachable, and the rest after a delay if it may be told then."""
+    def _publish_seen(self, held: Iterable[Followed], unseen: Collection[str] | None) -> None:
+        """Publish at once what was sent to a user who was and is shown as reachable, and the rest after a delay if permitted then."""
         at_once: defaultdict[str, dict[str, list[NotificationOutcome]]] = defaultdict(dict)
         for each in held:
             if unseen is None or each.puid in unseen or not each.shown:
                 self._releases.request(each.appid)
             elif each.held:
                 at_once[each.appid][each.id] = _held(each)
-        for appid, told in at_once.items():
-            self._tell(appid, told)
+        for appid, published in at_once.items():
+            self._publish(appid, published)
 
     def end(self, appid: str, ids: Iterable[str], outcome: NotificationOutcome) -> None:
         """Record how notifications of an application ended that do not wait any more. Ids that are not followed are ignored.
 
-        Held outcomes are discarded: the application was told that the notification waited until now, whatever a device has received.
+        Held outcomes are discarded: the application saw that the notification waited until now, whatever a device has received.
         """
-        told = {id_: [outcome] for id_ in ids if id_.startswith(FOLLOWED_PREFIX)}
-        if told:
-            self._tell(appid, told)
+        published = {id_: [outcome] for id_ in ids if id_.startswith(FOLLOWED_PREFIX)}
+        if published:
+            self._publish(appid, published)
 
-    def _tell(self, appid: str, told: Mapping[str, Sequence[NotificationOutcome]]) -> None:
-        if self._directory.tell_outcomes(appid, told):
+    def _publish(self, appid: str, published: Mapping[str, Sequence[NotificationOutcome]]) -> None:
+        if self._directory.publish_outcomes(appid, published):
             self._signal(appid)
 
     def _signal(self, appid: str) -> None:
@@ -164,11 +164,11 @@ class Outcomes:
             self.end(appid, [id_], "cancelled")
 
     def revoke(self, entries: Sequence[OutboxEntry]) -> None:
-        """Tell applications which notifications ended with their grants, and delete what they were told of them before."""
+        """Publish which notifications ended with their grants, and delete what was published of them before."""
         for appid in self._directory.revoke_outcomes({entry.detail: entry.appid for entry in entries}):
             self._signal(appid)
 
-    # -- telling what was held
+    # -- publishing what was held
 
     def _release(self, appid: str) -> None:
         after = ""
@@ -178,18 +178,18 @@ class Outcomes:
             yield_to_loop()
 
     def _release_some(self, appid: str, held: Sequence[Followed]) -> set[str]:
-        """Tell what may be told by now; return the ids of these notifications."""
+        """Publish what is permitted by now; return the ids of these notifications."""
         puids = list({each.puid for each in held})
         grants, view = self._directory.grants_by_puid(appid, puids), self._tracker.latest(appid, puids)
         now = self._clock.steady.now()
-        told = {
+        published = {
             each.id: _held(each)
             for each in held
             if each.puid in grants and (each.held_at or 0) < shown_until(grants[each.puid], view.get(each.puid), now)
         }
-        if told:
-            self._tell(appid, told)
-        return set(told)
+        if published:
+            self._publish(appid, published)
+        return set(published)
 
     # -- what left the mailbox silently
 
@@ -207,8 +207,8 @@ class Outcomes:
             yield_to_loop()
 
     def _check(self, appid: str, due: Sequence[Followed], now: int) -> None:
-        told = self._release_some(appid, [each for each in due if each.held])
-        left = [each for each in due if each.id not in told]
+        published = self._release_some(appid, [each for each in due if each.held])
+        left = [each for each in due if each.id not in published]
         expired = [each for each in left if each.ended_at is None and each.expires_at <= now]
         waiting = [each for each in left if each.ended_at is None and each.expires_at > now]
         self.end(appid, [each.id for each in expired], "expired")
@@ -224,24 +224,24 @@ class Outcomes:
         followed = self._directory.followed_waiting(puid, PAGE)
         if followed:
             appid = followed[0].appid
-            told = self._release_some(appid, [each for each in followed if each.held])
-            left = [each for each in followed if each.id not in told]
+            published = self._release_some(appid, [each for each in followed if each.held])
+            left = [each for each in followed if each.id not in published]
             self._end_dropped(Grant(appid, puid, user, granted_at=0, since=0), left)
 
     def _end_dropped(self, grant: Grant, followed: Sequence[Followed]) -> None:
-        """Tell which notifications of a queue were dropped: those before the oldest that it counts."""
+        """Publish which notifications of a queue were dropped: those before the oldest that it counts."""
         first = self._mailbox.first_position(grant.user, grant.puid)
         dropped = [each.id for each in followed if each.position is not None and (first is None or each.position < first)]
         self.end(grant.appid, dropped, "dropped")
 
     # -- reading
 
-    def read(self, appid: str, after: int, limit: int = PAGE) -> Sequence[Told]:
+    def read(self, appid: str, after: int, limit: int = PAGE) -> Sequence[PublishedOutcome]:
         """Return the outcomes of an application after a position."""
         return self._directory.outcomes(appid, after, limit)
 
-    def find(self, application: Application, id_: str) -> tuple[Followed, Sequence[Told]]:
-        """Return a notification of an application and what was told of it.
+    def find(self, application: Application, id_: str) -> tuple[Followed, Sequence[PublishedOutcome]]:
+        """Return a notification of an application and its published outcomes.
 
         :raises NotFound: it is unknown, nobody asked for its outcomes, or it ended a day ago.
         """

@@ -63,18 +63,18 @@ class OwnerMails:
         :raises BackendUnavailable: the directory is unavailable; what was claimed is due again later.
         """
         while self._server and (webhook := self._directory.claim_turned_off(PATIENCE_MS, _LEASE_MS)):
-            delay_ms = self._tell(webhook)
-            self._directory.record_owner_told(webhook, delay_ms)
+            delay_ms = self._send(webhook)
+            self._directory.record_owner_mail(webhook, delay_ms)
             if delay_ms is not None:
                 return
 
-    def _tell(self, webhook: Webhook) -> int | None:
+    def _send(self, webhook: Webhook) -> int | None:
         """Send a mail; return the milliseconds after which to try again, None if nothing is left to do."""
         mail = self._mail(webhook)
         try:
             if mail:
                 self._server.send(*mail)
-                log.info("the owner of application %s was told that its webhook is turned off", webhook.appid)
+                log.info("the owner of application %s was sent a mail that its webhook is turned off", webhook.appid)
         except MailRefused as error:
             log.warning("the mail about the webhook of application %s was not sent: %s", webhook.appid, error)
         except BackendUnavailable as error:

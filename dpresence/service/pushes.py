@@ -19,7 +19,7 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..messages import encode
-from ..messages.push import PushMessage
+from ..messages.push_subscriptions import PushMessage
 from ..metrics import Metrics
 from ..model import DuePush, Notification, PendingPush, PushSubscription
 from ..push import PushServices, Sent

@@ -23,7 +23,7 @@ from ..messages import (
     or_unset,
 )
 from ..model import FeedEntry, Offset
-from ..model.outcomes import Told
+from ..model.outcomes import PublishedOutcome
 from ..model.webhooks import MessageType, Webhook, WebhookEvent
 from ..webhook_requests import SignedMessage, sign
 from .feeds import Feeds
@@ -42,7 +42,7 @@ class SenderState:
     :ivar snapshot: series and feed offset of the snapshot in progress, None without one.
     :ivar after: the last PUID of it that was confirmed.
     :ivar batch_end: offset after the last update of the message that failed; None without one.
-    :ivar told_end: the last position of the outcomes of the message that failed; None without one.
+    :ivar outcomes_end: the last position of the outcomes of the message that failed; None without one.
     :ivar due_at: time (ms) at which to check the webhook again; None without one.
     :ivar sent: event of the last message; None before the first.
     :ivar sent_at: monotonic time of the last message of each event, seconds.
@@ -50,13 +50,13 @@ class SenderState:
     :ivar outcomes: the webhook is sent outcomes.
     """
 
-    __slots__ = ("after", "batch_end", "due_at", "failing", "outcomes", "sent", "sent_at", "snapshot", "told_end")
+    __slots__ = ("after", "batch_end", "due_at", "failing", "outcomes", "outcomes_end", "sent", "sent_at", "snapshot")
 
     def __init__(self) -> None:
         self.snapshot: tuple[int, Offset] | None = None
         self.after = ""
         self.batch_end: Offset | None = None
-        self.told_end: int | None = None
+        self.outcomes_end: int | None = None
         self.due_at: int | None = None
         self.sent: WebhookEvent | None = None
         self.sent_at: dict[WebhookEvent, float] = {}
@@ -65,14 +65,14 @@ class SenderState:
     def confirmed(self, message: Message) -> None:
         """Record that the endpoint has confirmed a message."""
         if message.event == "outcome":
-            self.told_end = None
+            self.outcomes_end = None
         else:
             self.after, self.batch_end = message.after or "", None
 
     def failed(self, message: Message) -> None:
         """Record that an attempt to send a message failed."""
         if message.event == "outcome":
-            self.told_end = message.told or self.told_end
+            self.outcomes_end = message.outcome_position or self.outcomes_end
         elif message.offset is not None:
             self.batch_end = message.offset
 
@@ -83,7 +83,7 @@ class Message:
 
     :param entries: number of its updates, users or outcomes.
     :param cursor: the cursor of the webhook once this message is confirmed; None if it stays.
-    :param told: the position in the outcomes of the webhook once this message is confirmed; None if it stays.
+    :param outcome_position: the position in the outcomes of the webhook once this message is confirmed; None if it stays.
     :param offset: offset after its last update, None for a snapshot.
     :param after: for a snapshot, the PUID after which the next page begins, None on the last page.
     """
@@ -92,7 +92,7 @@ class Message:
     signed: SignedMessage
     entries: int = 0
     cursor: str | None = None
-    told: int | None = None
+    outcome_position: int | None = None
     offset: Offset | None = None
     after: str | None = None
 
@@ -116,10 +116,10 @@ class WebhookMessages:
 
     def outcomes_waiting(self, webhook: Webhook) -> int:
         """Return how many outcomes wait, counted up to those of one message."""
-        return len(self._told(webhook))
+        return len(self._outcomes(webhook))
 
-    def _told(self, webhook: Webhook) -> Sequence[Told]:
-        return self._directory.outcomes(webhook.appid, webhook.told, ENTRIES, restart=False)
+    def _outcomes(self, webhook: Webhook) -> Sequence[PublishedOutcome]:
+        return self._directory.outcomes(webhook.appid, webhook.outcome_position, ENTRIES, restart=False)
 
     def waiting(self, webhook: Webhook, offset: Offset) -> int:
         """Return how many updates wait, counted up to those of one message; one if only a read of them tells that they were deleted."""
@@ -156,15 +156,15 @@ class WebhookMessages:
 
         :raises Changed: there are none.
         """
-        told = self._told(webhook)
-        if state.told_end is not None:
-            told = [each for each in told if each.position <= state.told_end] or told
-        if not told:
+        outcomes = self._outcomes(webhook)
+        if state.outcomes_end is not None:
+            outcomes = [each for each in outcomes if each.position <= state.outcomes_end] or outcomes
+        if not outcomes:
             raise Changed
-        data = OutcomeFrame.of(told)
-        made = OutcomesMessage(timestamp=_text(max(each.at for each in told)), data=data)
+        data = OutcomeFrame.of(outcomes)
+        made = OutcomesMessage(timestamp=_text(max(each.at for each in outcomes)), data=data)
         signed = self._sign(webhook, encode(data), encode(made))
-        return Message("notification.outcomes", signed, len(told), told=told[-1].position)
+        return Message("notification.outcomes", signed, len(outcomes), outcome_position=outcomes[-1].position)
 
     def updates(self, webhook: Webhook, state: SenderState, offset: Offset) -> Message:
         """Return the message with the updates after an offset; after a failure with the same ones, as far as they are still there.

@@ -230,8 +230,8 @@ class WebhookSender:
 
     def _confirmed(self, webhook: Webhook, message: Message) -> Webhook:
         cursor = webhook.cursor if message.cursor is None else message.cursor
-        told = webhook.told if message.told is None else message.told
-        return replace(webhook, cursor=cursor, told=told, failures=0, failing_since=None, next_at=None)
+        position = webhook.outcome_position if message.outcome_position is None else message.outcome_position
+        return replace(webhook, cursor=cursor, outcome_position=position, failures=0, failing_since=None, next_at=None)
 
     def _failed(self, webhook: Webhook, result: Result) -> Webhook:
         """Return a webhook after a failure: with the time of the next attempt, or turned off."""
@@ -275,7 +275,7 @@ class WebhookSender:
 
 
 def _attempt(webhook: Webhook, message: Message, result: Result, at: int) -> WebhookAttempt:
-    positions = {"presence.updates": webhook.cursor, "notification.outcomes": str(webhook.told)}
+    positions = {"presence.updates": webhook.cursor, "notification.outcomes": str(webhook.outcome_position)}
     return WebhookAttempt(
         *(webhook.appid, at, message.type, result.outcome, result.status, result.error, result.milliseconds),
         entries=message.entries,

@@ -87,7 +87,7 @@ class Webhooks:
         if wanted.since is not UNSET:
             changes["cursor"] = wanted.since or ""
         if wanted.outcomes is not UNSET:
-            changes["told"] = min(position_of(wanted.outcomes) or 0, present.told)
+            changes["outcome_position"] = min(position_of(wanted.outcomes) or 0, present.outcome_position)
         return self._change(application, requester, series=present.series + 1, **changes)
 
     def delete(self, application: Application, requester: Requester) -> None:

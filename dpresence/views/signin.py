@@ -21,7 +21,7 @@ from ..errors import Forbidden, Refused, SignInEnded, WrongValue
 from ..identity.oidc_client import ATTEMPT_SECONDS, Attempt
 from ..request import Request
 from . import cornice_service
-from .provider import client
+from .providers import client
 from .validators import cookie_name
 
 log = logging.getLogger(__name__)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 
-from ...model.outcomes import Followed, NewFollowed, NotificationOutcome, Told
+from ...model.outcomes import Followed, NewFollowed, NotificationOutcome, PublishedOutcome
 
 DAY_MS = 86_400_000
 """Milliseconds for which outcomes are stored, and a notification after its end."""
 
 
 class OutcomeStore(ABC):
-    """Outcomes; a part of ``Directory``. An outcome is *held* until its application may be told it, then it is *told*: added to a log of
+    """Outcomes; a part of ``Directory``. An outcome is *held* until its application may see it, then it is *published*: added to a log of
     the application, whose positions grow in the order in which its entries become readable.
     """
 
@@ -47,30 +47,30 @@ class OutcomeStore(ABC):
         """Return up to ``limit`` notifications with held outcomes, in order of their ids, after an id."""
 
     @abstractmethod
-    def tell_outcomes(self, appid: str, told: Mapping[str, Sequence[NotificationOutcome]]) -> int:
+    def publish_outcomes(self, appid: str, published: Mapping[str, Sequence[NotificationOutcome]]) -> int:
         """Add outcomes to the log, by the id of the notification, without those that may not follow earlier ones; return how many.
 
-        What is told is held no more, and neither is what may not follow it.
+        What is published is held no more, and neither is what may not follow it.
         """
 
     @abstractmethod
     def revoke_outcomes(self, puids: Mapping[str, str]) -> Collection[str]:
-        """Delete everything that was told of some PUIDs, and tell ``revoked`` of their notifications that have not ended.
+        """Delete everything that was published of some PUIDs, and publish ``revoked`` of their notifications that have not ended.
 
         :param puids: the application of each PUID.
-        :returns: the applications to which something was told.
+        :returns: the applications whose outcomes changed.
         """
 
     @abstractmethod
-    def outcomes(self, appid: str, after: int, limit: int, *, restart: bool = True) -> Sequence[Told]:
+    def outcomes(self, appid: str, after: int, limit: int, *, restart: bool = True) -> Sequence[PublishedOutcome]:
         """Return up to ``limit`` outcomes after a position.
 
         :param restart: return all that are stored if the position is after the last one, as it may be one of another database.
         """
 
     @abstractmethod
-    def followed(self, appid: str, id_: str) -> tuple[Followed, Sequence[Told]] | None:
-        """Return a notification and the outcomes that were told of it."""
+    def followed(self, appid: str, id_: str) -> tuple[Followed, Sequence[PublishedOutcome]] | None:
+        """Return a notification and the outcomes that were published of it."""
 
     @abstractmethod
     def followed_waiting(self, puid: str, limit: int) -> Sequence[Followed]:

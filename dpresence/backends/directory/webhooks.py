@@ -72,11 +72,11 @@ class WebhookStore(ABC):
     def claim_turned_off(self, patience_ms: int, lease_ms: int) -> Webhook | None:
         """Return a webhook whose owner is to be told that it was turned off, less than ``patience_ms`` ago, and that is off still.
 
-        No other call returns it for ``lease_ms``, or until ``record_owner_told``.
+        No other call returns it for ``lease_ms``, or until ``record_owner_mail``.
         """
 
     @abstractmethod
-    def record_owner_told(self, webhook: Webhook, delay_ms: int | None) -> None:
+    def record_owner_mail(self, webhook: Webhook, delay_ms: int | None) -> None:
         """Store what became of telling the owner, unless the webhook was turned off again since.
 
         :param delay_ms: after which to try again; None if nothing is left to do.

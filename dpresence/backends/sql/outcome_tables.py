@@ -25,7 +25,7 @@ followed = Table(
     partial_index("followed", "appid", "held_at IS NOT NULL"),
 )
 
-# What applications are told, in order, for a day.
+# The published outcomes, in order, for a day.
 outcomes = Table(
     "outcomes",
     metadata,

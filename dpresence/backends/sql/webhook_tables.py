@@ -26,7 +26,7 @@ webhooks = Table(
     # the process that sends its messages, until leased_until by the clock of the store
     Column("sender", Text, nullable=False, server_default=""),
     Column("leased_until", BigInteger, nullable=False, server_default="0", index=True),
-    Column("told", BigInteger, nullable=False, server_default="0"),
+    Column("told", BigInteger, nullable=False, server_default="0", key="outcome_position"),
     # when the owner is to be told by mail that it was turned off, by the clock of the store; null if there is nothing to tell
     Column("mail_at", BigInteger),
     Index(None, "sender", "leased_until"),

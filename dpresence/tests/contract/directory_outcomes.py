@@ -32,9 +32,9 @@ class OutcomesContract:
         return [(each.id, each.outcome) for each in backend.outcomes(appid, after, 100)]
 
     def test_outcomes_are_read_in_order_after_a_position(self, backend, appid):
-        assert backend.tell_outcomes(appid, {"b": ["pushed"]}) == 1
+        assert backend.publish_outcomes(appid, {"b": ["pushed"]}) == 1
         first = backend.outcomes(appid, 0, 1)[0]
-        assert backend.tell_outcomes(appid, {"a": ["delivered", "opened"], "b": ["delivered"]}) == 3
+        assert backend.publish_outcomes(appid, {"a": ["delivered", "opened"], "b": ["delivered"]}) == 3
         assert self.told(backend, appid, first.position) == [("a", "delivered"), ("a", "opened"), ("b", "delivered")]
         assert first.puid == "p1" and first.at % 1000 == 0
         last = backend.outcomes(appid, 0, 100)[-1].position
@@ -43,13 +43,13 @@ class OutcomesContract:
         assert backend.outcomes(appid, last + 1, 100, restart=False) == []
 
     def test_an_outcome_is_told_once_and_none_follows_an_end_except_of_a_delivery(self, backend, appid):
-        assert backend.tell_outcomes(appid, {"a": ["opened", "delivered"], "b": ["expired"]}) == 2
-        assert backend.tell_outcomes(appid, {"a": ["delivered", "expired", "pushed"], "b": ["delivered", "shown", "expired"]}) == 0
-        assert backend.tell_outcomes(appid, {"a": ["shown", "opened"]}) == 2
+        assert backend.publish_outcomes(appid, {"a": ["opened", "delivered"], "b": ["expired"]}) == 2
+        assert backend.publish_outcomes(appid, {"a": ["delivered", "expired", "pushed"], "b": ["delivered", "shown", "expired"]}) == 0
+        assert backend.publish_outcomes(appid, {"a": ["shown", "opened"]}) == 2
         assert self.told(backend, appid) == [("a", "delivered"), ("b", "expired"), ("a", "shown"), ("a", "opened")]
 
     def test_a_notification_that_is_not_followed_or_of_another_application_has_no_outcomes(self, backend, appid, jane):
-        assert backend.tell_outcomes("other", {"a": ["delivered"]}) == 0 and backend.tell_outcomes(appid, {"z": ["delivered"]}) == 0
+        assert backend.publish_outcomes("other", {"a": ["delivered"]}) == 0 and backend.publish_outcomes(appid, {"z": ["delivered"]}) == 0
         assert backend.followed("other", "a") is None and backend.followed(appid, "z") is None
 
     def test_held_outcomes_are_told_in_their_order(self, backend, appid):
@@ -62,7 +62,7 @@ class OutcomesContract:
             ("b", "delivered opened", NOW + 5),
         ]
         assert [each.id for each in backend.held_outcomes(appid, "a", 10)] == ["b"]
-        backend.tell_outcomes(appid, {"b": ["delivered", "opened"]})
+        backend.publish_outcomes(appid, {"b": ["delivered", "opened"]})
         assert [each.id for each in backend.held_outcomes(appid, "", 10)] == ["a"]
 
     def test_another_user_holds_nothing(self, backend, appid):
@@ -71,19 +71,19 @@ class OutcomesContract:
 
     def test_a_held_outcome_is_dropped_when_the_notification_has_another_end(self, backend, appid):
         backend.hold_outcome("jane", ["p1"], ["a"], "delivered", NOW, 1000)
-        backend.tell_outcomes(appid, {"a": ["expired"]})
+        backend.publish_outcomes(appid, {"a": ["expired"]})
         assert list(backend.held_outcomes(appid, "", 10)) == []
         assert list(backend.hold_outcome("jane", ["p1"], ["a"], "delivered", NOW, 1000)) == []
 
     def test_a_revoke_deletes_what_was_told_and_ends_the_rest(self, backend, appid):
-        backend.tell_outcomes(appid, {"a": ["delivered"], "b": ["pushed"]})
+        backend.publish_outcomes(appid, {"a": ["delivered"], "b": ["pushed"]})
         assert list(backend.revoke_outcomes({"p1": appid, "unknown": "app-unknown"})) == [appid]
         assert list(backend.revoke_outcomes({"p1": appid})) == []
         assert self.told(backend, appid) == [("b", "revoked")]
 
     def test_a_notification_can_be_looked_up_with_what_was_told(self, backend, appid):
         backend.place_followed(appid, {"a": 7})
-        backend.tell_outcomes(appid, {"a": ["delivered"]})
+        backend.publish_outcomes(appid, {"a": ["delivered"]})
         found, told = backend.followed(appid, "a")
         assert (found.puid, found.position, found.shown, [each.outcome for each in told]) == ("p1", 7, True, ["delivered"])
         assert [each.id for each in backend.followed_waiting("p1", 10)] == ["b"]
@@ -104,7 +104,7 @@ class OutcomesContract:
     def test_the_newest_remain(self, backend, appid):
         for number in range(4):
             backend.follow(appid, [NewFollowed(f"c{number}", "p2", HOUR_MS, shown=True)], 60_000)
-            backend.tell_outcomes(appid, {f"c{number}": ["delivered"]})
+            backend.publish_outcomes(appid, {f"c{number}": ["delivered"]})
         backend.trim_outcomes(appid, 2)
         assert self.told(backend, appid) == [("c2", "delivered"), ("c3", "delivered")]
         assert [backend.followed(appid, id_) is not None for id_ in ("a", "c1", "c2", "c3")] == [False, False, True, True]
@@ -120,7 +120,7 @@ class OutcomesContract:
                 seen.add(each.id)
                 position = max(position, each.position)
 
-        tells = [lambda id_=id_: backend.tell_outcomes(appid, {id_: ["delivered"]}) for id_ in ids]
+        tells = [lambda id_=id_: backend.publish_outcomes(appid, {id_: ["delivered"]}) for id_ in ids]
         at_once(*[step for tell in tells for step in (tell, read)])
         read()
         assert sorted(seen) == ids

@@ -112,13 +112,13 @@ class WebhooksContract:
         off = self.turned_off(backend)
         claimed = at_once(*[lambda: backend.claim_turned_off(DAY_MS, 60_000) for _ in "ab"])
         assert sorted(claimed, key=bool) == [None, off]
-        backend.record_owner_told(off, 0)
+        backend.record_owner_mail(off, 0)
         assert backend.claim_turned_off(DAY_MS, 0) == off, "not told: at once again"
         assert backend.claim_turned_off(DAY_MS, 60_000) == off, "the process that claimed it has ended"
-        backend.record_owner_told(replace(off, off_at=off.off_at - 1), None)
+        backend.record_owner_mail(replace(off, off_at=off.off_at - 1), None)
         assert backend.claim_turned_off(DAY_MS, 0) is None
-        backend.record_owner_told(off, 0)
-        backend.record_owner_told(off, None)
+        backend.record_owner_mail(off, 0)
+        backend.record_owner_mail(off, None)
         assert backend.claim_turned_off(DAY_MS, 0) is None, "told"
 
     def test_nobody_is_told_of_what_is_on_again_or_was_turned_off_long_ago(self, backend, hooked):

@@ -89,3 +89,9 @@ def test_the_readme_shows_what_the_demo_prints():
 
     shown = re.search(r"```\n( +service  runs.*?)```", README, re.DOTALL)[1]
     assert shape(done.stdout) == shape(shown)
+
+
+def test_the_demo_says_why_the_service_did_not_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "INI", demo.INI.replace("[app:main]", "[app:main]\npresence.grace_seconds = often"))
+    with pytest.raises(SystemExit, match=r"presence\.grace_seconds"), demo.service(tmp_path):
+        pass

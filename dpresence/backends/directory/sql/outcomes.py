@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, delete, func, insert, select, tuple_, update
 
 from ....errors import NotFound
-from ....model.outcomes import ENDS, Followed, NewFollowed, NotificationOutcome, Told, may_follow
+from ....model.outcomes import ENDS, Followed, NewFollowed, NotificationOutcome, PublishedOutcome, may_follow
 from ...sql.engine import Database
 from ...sql.locks import lock_names
 from ...sql.outcome_tables import followed as table
@@ -23,7 +23,7 @@ from ..outcomes import DAY_MS, OutcomeStore
 from .rows import APPLICATIONS
 
 FOLLOWED = Rows(table, Followed)
-TOLD = Rows(log, Told)
+PUBLISHED = Rows(log, PublishedOutcome)
 _DUE = Statement(select(table.c.id).where(table.c.due_at <= bindparam("now")).limit(1))
 _CHANGED = ("held", "held_at", "ended_at", "due_at")
 _STORE = update(table).where(table.c.id == bindparam("name")).values({name: bindparam(f"new_{name}") for name in _CHANGED})
@@ -73,8 +73,8 @@ class SqlOutcomes(OutcomeStore):
     ) -> Sequence[Followed]:
         named = (table.c.id.in_(sorted(ids)), table.c.puid.in_(sorted(puids)))
         found = FOLLOWED.all(connection, *named, order_by=table.c.id, for_update=True)
-        told = _told(connection, [row.id for row in found if row.ended_at is not None])
-        rows = [row for row in found if row.ended_at is None or may_follow(told[row.id], outcome)]
+        published = _published(connection, [row.id for row in found if row.ended_at is not None])
+        rows = [row for row in found if row.ended_at is None or may_follow(published[row.id], outcome)]
         due_at = self.database.now(connection) + check_ms
         values = [
             {"held": f"{row.held} {outcome}".strip(), "held_at": at, "ended_at": row.ended_at, "due_at": due_at}
@@ -90,15 +90,15 @@ class SqlOutcomes(OutcomeStore):
         return FOLLOWED.all(connection, *held, order_by=table.c.id, limit=limit)
 
     @transaction()
-    def tell_outcomes(self, connection: Connection, appid: str, told: Mapping[str, Sequence[NotificationOutcome]]) -> int:
+    def publish_outcomes(self, connection: Connection, appid: str, published: Mapping[str, Sequence[NotificationOutcome]]) -> int:
         lock_names(connection, "outcomes", [appid])
-        rows = FOLLOWED.all(connection, table.c.id.in_(sorted(told)), table.c.appid == appid, order_by=table.c.id, for_update=True)
-        earlier = _told(connection, [row.id for row in rows])
+        rows = FOLLOWED.all(connection, table.c.id.in_(sorted(published)), table.c.appid == appid, order_by=table.c.id, for_update=True)
+        earlier = _published(connection, [row.id for row in rows])
         by_id = {row.id: row for row in rows}
-        pairs = [(by_id[id_], outcome) for id_, outcomes in told.items() if id_ in by_id for outcome in outcomes]
-        return self._tell(connection, rows, pairs, earlier)
+        pairs = [(by_id[id_], outcome) for id_, outcomes in published.items() if id_ in by_id for outcome in outcomes]
+        return self._publish(connection, rows, pairs, earlier)
 
-    def _tell(
+    def _publish(
         self,
         connection: Connection,
         rows: Sequence[Followed],
@@ -107,7 +107,7 @@ class SqlOutcomes(OutcomeStore):
     ) -> int:
         """Add outcomes of locked rows to the log in their order.
 
-        :param earlier: what was told of each of them; this adds to it.
+        :param earlier: what was published of each of them; this adds to it.
         """
         now, new = self.database.now(connection), []
         for row, outcome in pairs:
@@ -122,24 +122,24 @@ class SqlOutcomes(OutcomeStore):
     @transaction(erasing=True)
     def revoke_outcomes(self, connection: Connection, puids: Mapping[str, str]) -> Collection[str]:
         lock_names(connection, "outcomes", sorted(set(puids.values())))
-        TOLD.delete(connection, log.c.puid.in_(sorted(puids)), log.c.outcome != "revoked")
+        PUBLISHED.delete(connection, log.c.puid.in_(sorted(puids)), log.c.outcome != "revoked")
         mine = (table.c.puid.in_(sorted(puids)), table.c.ended_at.is_(None))
         rows = FOLLOWED.all(connection, *mine, order_by=table.c.id, for_update=True)
-        self._tell(connection, rows, [(row, "revoked") for row in rows], {row.id: [] for row in rows})
+        self._publish(connection, rows, [(row, "revoked") for row in rows], {row.id: [] for row in rows})
         return {row.appid for row in rows}
 
     @reading()
-    def outcomes(self, connection: Connection, appid: str, after: int, limit: int, *, restart: bool = True) -> Sequence[Told]:
+    def outcomes(self, connection: Connection, appid: str, after: int, limit: int, *, restart: bool = True) -> Sequence[PublishedOutcome]:
         last = connection.scalar(select(func.max(log.c.position)).where(log.c.appid == appid)) or 0
         if last == after:
             return []
         start = 0 if restart and after > last else after
-        return TOLD.all(connection, log.c.appid == appid, log.c.position > start, order_by=log.c.position, limit=limit)
+        return PUBLISHED.all(connection, log.c.appid == appid, log.c.position > start, order_by=log.c.position, limit=limit)
 
     @reading()
-    def followed(self, connection: Connection, appid: str, id_: str) -> tuple[Followed, Sequence[Told]] | None:
+    def followed(self, connection: Connection, appid: str, id_: str) -> tuple[Followed, Sequence[PublishedOutcome]] | None:
         row = FOLLOWED.find(connection, table.c.id == id_, table.c.appid == appid)
-        return None if row is None else (row, TOLD.all(connection, log.c.id == id_, order_by=log.c.position))
+        return None if row is None else (row, PUBLISHED.all(connection, log.c.id == id_, order_by=log.c.position))
 
     @reading()
     def followed_waiting(self, connection: Connection, puid: str, limit: int) -> Sequence[Followed]:
@@ -176,22 +176,22 @@ class SqlOutcomes(OutcomeStore):
 
 
 def sweep_outcomes(connection: Connection, now: int) -> int:
-    """Delete outcomes that were told a day ago; return how many."""
-    return TOLD.delete(connection, log.c.at <= now - DAY_MS)
+    """Delete outcomes that were published a day ago; return how many."""
+    return PUBLISHED.delete(connection, log.c.at <= now - DAY_MS)
 
 
-def _told(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
-    told: dict[str, list[str]] = {id_: [] for id_ in ids}
+def _published(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+    published: dict[str, list[str]] = {id_: [] for id_ in ids}
     where: ColumnElement[bool] = log.c.id.in_(ids)
     for id_, outcome in connection.execute(select(log.c.id, log.c.outcome).where(where).order_by(log.c.position)):
-        told[id_].append(outcome)
-    return told
+        published[id_].append(outcome)
+    return published
 
 
-def _after(row: Followed, told: Collection[str], now: int) -> dict[str, Any]:
-    """Return the changed values of a row after some outcomes were told."""
-    ended_at = row.ended_at or (None if ENDS.isdisjoint(told) else now)
-    held = " ".join(outcome for outcome in row.held.split() if may_follow(told, outcome))  # type: ignore[arg-type]
+def _after(row: Followed, published: Collection[str], now: int) -> dict[str, Any]:
+    """Return the changed values of a row after some outcomes were published."""
+    ended_at = row.ended_at or (None if ENDS.isdisjoint(published) else now)
+    held = " ".join(outcome for outcome in row.held.split() if may_follow(published, outcome))  # type: ignore[arg-type]
     due_at = ended_at + DAY_MS if ended_at else row.due_at
     return {"held": held, "held_at": row.held_at if held else None, "ended_at": ended_at, "due_at": due_at}
 

@@ -136,7 +136,7 @@ class SqlWebhooks(WebhookStore):
         return found
 
     @nondurable()
-    def record_owner_told(self, connection: Connection, webhook: Webhook, delay_ms: int | None) -> None:
+    def record_owner_mail(self, connection: Connection, webhook: Webhook, delay_ms: int | None) -> None:
         mail_at = None if delay_ms is None else self.database.now(connection) + delay_ms
         same = (table.c.appid == webhook.appid, table.c.off_at == webhook.off_at)
         connection.execute(update(table).where(*same).values(mail_at=mail_at))

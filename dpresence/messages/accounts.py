@@ -11,11 +11,11 @@ from ..model import Account, Device, Grant, Notification, Shows, Status
 from ..model.looks import Looks
 from .applications import ApplicationBody
 from .grants import LooksBody
-from .hours import ShownHours, shown_hours
-from .inbox import InboxNotification
+from .inboxes import InboxNotification
 from .known_devices import KnownDeviceBody
 from .pairing import PairedDeviceBody
-from .push import PushSubscriptionBody
+from .push_subscriptions import PushSubscriptionBody
+from .quiet_hours import ShownHours, shown_hours
 from .webhooks import OwnedWebhook
 
 
