@@ -139,7 +139,7 @@ class Mailbox(Inbox, ControlledMailbox):
         :param items: in the order in which they were sent. The positions of one user are strictly increasing.
         :param limit: maximum number of stored notifications per user and application.
         :param sender: the account that owns the application; stores that schedule calls fairly count all its applications as one caller.
-        :raises Conflict: an idempotency key was used for another content; nothing was stored, unless another push of the key ran meanwhile.
+        :raises Conflict: an idempotency key was used for another content, also by a push that is being stored; nothing was stored.
         """
 
     @abstractmethod

@@ -6,6 +6,7 @@ local MAX_NAMES = 500 -- maximum number of topics, and of idempotency keys, of a
 local SLACK = 100 -- names beyond the maximum that are deleted together
 local MAX_TRIMMED = 1000 -- maximum number of names that one script deletes
 local KEY_MS = 86400000 -- time for which an idempotency key is remembered
+local CLAIM_MS = 30000 -- time that the steps of a push take at most
 local TOPIC, KEY, DIGEST = 9, 10, 11 -- places in an item
 local M = { operations = {} }
 
@@ -19,11 +20,14 @@ local function recall(kind, puid, names)
   return found
 end
 
--- Return a name of each of some items, "" for an item without one: nothing is stored under it.
+-- Return a name of each of some items, "" for an item without one: nothing is stored under it. Return also whether any has one.
 local function names_of(items, places, field)
-  local names = {}
-  for order, index in ipairs(places) do names[order] = items[index][field] or '' end
-  return names
+  local names, any = {}, false
+  for order, index in ipairs(places) do
+    names[order] = items[index][field] or ''
+    any = any or names[order] ~= ''
+  end
+  return names, any
 end
 
 -- Delete the oldest names of a hash beyond the maximum: those up to the position of the last one of these.
@@ -74,11 +78,12 @@ end
 function M.repeated(items, some)
   local repeated = {}
   for _, queue in ipairs(some) do
-    local found = recall('key', queue.puid, names_of(items, queue.all, KEY))
+    local names, any = names_of(items, queue.all, KEY)
+    local found, claimed = any and recall('key', queue.puid, names) or {}, any and recall('claim', queue.puid, names) or {}
     for order, index in ipairs(queue.all) do
-      local earlier = found[order]
-      if earlier and earlier[3] ~= items[index][DIGEST] then return nil, items[index][KEY] end
-      repeated[index] = earlier
+      local first = found[order] or claimed[order]
+      if first and first[3] ~= items[index][DIGEST] then return nil, items[index][KEY] end
+      repeated[index] = found[order]
     end
   end
   return repeated
@@ -128,6 +133,8 @@ function M.complete(items, results, repeated, replaced, queue)
   end
   remember('topic', queue.puid, topics, lasts)
   remember('key', queue.puid, keys, KEY_MS)
+  local names, any = names_of(items, queue.all, KEY)
+  if any then call('HDEL', key('claim', queue.puid), unpack(names)) end
 end
 
 -- Return the queues to which items are added.
@@ -140,14 +147,26 @@ function M.to_store(some)
 end
 
 function M.purge(puid)
-  call('DEL', key('topic', puid), key('key', puid))
+  call('DEL', key('topic', puid), key('key', puid), key('claim', puid))
 end
 
--- names: PUID, key and digest of each. Return the first key that was used for other content, "" if none was.
-function M.operations.reused(names)
-  for _, name in ipairs(names) do
-    local earlier = recall('key', name[1], { name[2] })[1]
-    if earlier and earlier[3] ~= name[3] then return name[2] end
+-- Claim the keys of a push of several steps: until it is over, no other content can be stored with them.
+-- grants: PUID, keys and digests of each. Return the first key that was used, or is claimed, for other content; "" if all are claimed.
+function M.operations.claim(grants)
+  local claims, ends = {}, number(now + CLAIM_MS) .. ' 0 - '
+  for place, grant in ipairs(grants) do
+    local puid, names, digests = unpack(grant, 1, 3)
+    local found, claimed = recall('key', puid, names), recall('claim', puid, names)
+    claims[place] = {}
+    for order, name in ipairs(names) do
+      local first = found[order] or claimed[order]
+      if first and first[3] ~= digests[order] then return name end
+      claims[place][2 * order - 1], claims[place][2 * order] = name, ends .. digests[order]
+    end
+  end
+  for place, grant in ipairs(grants) do
+    call('HSET', key('claim', grant[1]), unpack(claims[place]))
+    call('PEXPIRE', key('claim', grant[1]), CLAIM_MS)
   end
   return ''
 end

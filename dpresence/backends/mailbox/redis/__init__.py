@@ -108,13 +108,19 @@ class RedisMailbox(RedisInbox, Mailbox):
 
     def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
         if len(items) > _PUSHED:
-            self._check_keys(items)
+            self._claim_keys(items)
         return [stored for some in slices(items, _PUSHED) for stored in self._push(some, limit)]
 
-    def _check_keys(self, items: Sequence[Push]) -> None:
-        """Refuse a push of several steps before its first one."""
-        names = [(one.notification.puid, one.control.key, one.control.digest) for one in items if one.control and one.control.key]
-        if names and (reused := self._call("reused", (), names)):
+    def _claim_keys(self, items: Sequence[Push]) -> None:
+        """Refuse a push of several steps before its first one, or keep other contents from being stored with its keys meanwhile."""
+        grants: dict[str, tuple[list[str], list[str]]] = {}
+        for one in items:
+            if one.control and one.control.key:
+                keys, digests = grants.setdefault(one.notification.puid, ([], []))
+                keys.append(one.control.key)
+                digests.append(one.control.digest)
+        reused = self._call("claim", (), [(puid, *lists) for puid, lists in grants.items()]) if grants else ""
+        if reused:
             raise Conflict(REUSED.format(reused))
 
     def _push(self, items: Sequence[Push], limit: int) -> Sequence[Stored]:
