@@ -15,13 +15,16 @@ help: ## Show this list
 
 build: .venv/.built ## Create .venv with the project installed; does nothing when it is up to date
 
-.venv/.built: setup.py
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check 'setuptools>=78.1.1,<82' wheel
+.venv/.built: setup.py | .venv/.created
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,check]'
 	@touch $@
 
-wheel: build ## Build the wheels of the service and of the Python client in dist
+.venv/.created:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check 'setuptools>=78.1.1,<82' wheel
+	@touch $@
+
+wheel: .venv/.created ## Build the wheels of the service and of the Python client in dist
 	rm -rf build/lib build/bdist.*
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 	rm -rf $(CLIENT)/build
