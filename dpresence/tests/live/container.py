@@ -92,7 +92,7 @@ class Stage:
     def run(self, script: str) -> None:
         pip = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
         call = self.sandbox("/bin/sh", "-ec", script, writable=True, environment=pip)
-        done = subprocess.run(call, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(call, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
 
     def copy(self, rest: str, stages: dict[str, Stage]) -> None:
