@@ -33,21 +33,29 @@ class FairQueue:
 
     :param slots: maximum number of concurrent calls.
     :param reserved: number of slots that only urgent calls may use.
-    :param each: maximum number of slots that the calls of one key may hold.
+    :param each: maximum number of slots that the calls of one key may hold, urgent ones not counted.
+    :param urgent_each: maximum number of slots that the urgent calls of one key may hold, other than the service's.
     :param max_calls: maximum number of calls that wait or run; the same number of urgent calls is allowed beside them.
     :param max_waiting_each: maximum number of waiting calls of one key.
     """
 
-    def __init__(self, slots: int, reserved: int = 0, each: int | None = None, max_calls: int = 1000, max_waiting_each: int = 100) -> None:
+    def __init__(
+        self,
+        slots: int,
+        reserved: int = 0,
+        each: int | None = None,
+        urgent_each: int | None = None,
+        max_calls: int = 1000,
+        max_waiting_each: int = 100,
+    ) -> None:
         self._slots = slots
         self._reserved = reserved
-        self._each = each or slots
+        self._each = {False: each or slots, True: urgent_each or slots}
         self._max_calls = max_calls
         self._max_waiting_each = max_waiting_each
         self._waiting: dict[bool, OrderedDict[str, deque[_Waiter]]] = {True: OrderedDict(), False: OrderedDict()}  # by urgency, key
         self._calls: Counter[bool] = Counter()  # waiting or running
-        self._held: Counter[str] = Counter()  # slots by key, urgent calls not counted
-        self._held_urgently = 0
+        self._held: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}  # slots by urgency, key
         self._in_a_row = 0
 
     @contextmanager
@@ -101,12 +109,10 @@ class FairQueue:
     def _leave(self, waiter: _Waiter) -> None:
         if waiter.admitted:
             self._calls[waiter.urgent] -= 1
-            if waiter.urgent:
-                self._held_urgently -= 1
-            else:
-                self._held[waiter.key] -= 1
-                if not self._held[waiter.key]:
-                    del self._held[waiter.key]
+            held = self._held[waiter.urgent]
+            held[waiter.key] -= 1
+            if not held[waiter.key]:
+                del held[waiter.key]
             self._admit()
         elif not waiter.refused:
             self._forget(waiter)
@@ -121,24 +127,25 @@ class FairQueue:
     def _admit(self) -> None:
         while (waiter := self._next()) is not None:
             waiter.admitted = True
-            if waiter.urgent:
-                self._held_urgently += 1
-                self._in_a_row += 1
-            else:
-                self._held[waiter.key] += 1
-                self._in_a_row = 0
+            self._held[waiter.urgent][waiter.key] += 1
+            self._in_a_row = self._in_a_row + 1 if waiter.urgent else 0
             waiter.decided.set()
 
     def _next(self) -> _Waiter | None:
         """Remove the next call from the queue and return it; None if no call is waiting or no slot is free for it."""
-        others = self._held.total()
-        if self._held_urgently + others >= self._slots:
+        others = self._held[False].total()
+        if self._held[True].total() + others >= self._slots:
             return None
-        may = others < self._slots - self._reserved
-        key = next((key for key in self._waiting[False] if self._held[key] < self._each), None) if may else None
-        if self._waiting[True] and (key is None or self._in_a_row < URGENT_IN_A_ROW):
-            return self._take(True, next(iter(self._waiting[True])))
+        key = self._next_key(False) if others < self._slots - self._reserved else None
+        urgent_key = self._next_key(True)
+        if urgent_key is not None and (key is None or self._in_a_row < URGENT_IN_A_ROW):
+            return self._take(True, urgent_key)
         return None if key is None else self._take(False, key)
+
+    def _next_key(self, urgent: bool) -> str | None:
+        """Return the first key with a waiting call that may hold one more slot."""
+        held, most = self._held[urgent], self._each[urgent]
+        return next((key for key in self._waiting[urgent] if held[key] < most or (urgent and not key)), None)
 
     def _take(self, urgent: bool, key: str) -> _Waiter:
         queue = self._waiting[urgent]

@@ -1,9 +1,9 @@
-"""The owners of applications, by what names an application in a call: its id, or the public id of an API key."""
+"""Which account owns what a call names: an application, an API key, a browser session or an e-mail address."""
 
 from __future__ import annotations
 
 MAX_NAMES = 20_000
-"""Maximum number of names that a process remembers, about 4 MB. Then it forgets all, and learns them again by the next reads."""
+"""Maximum number of names that a process remembers, about 5 MB. Then it forgets all, and learns them again by the next reads."""
 
 
 class Owners:
@@ -13,12 +13,15 @@ class Owners:
         self._owners: dict[str, str] = {}
 
     def remember(self, name: str, owner: str) -> None:
-        """Remember the owner of an application, or the application of an API key. Any native thread may call it."""
+        """Remember the account that owns something, or the application of an API key. Any native thread may call it.
+
+        :param name: as ``transactions.owner_of`` has it.
+        """
         if len(self._owners) >= MAX_NAMES:
             self._owners.clear()
         self._owners[name] = owner
 
     def of(self, name: str) -> str:
         """Return the account that owns what has this name; else the application, or the name itself if nothing is known of it."""
-        appid = self._owners.get(name, name)
-        return self._owners.get(appid, appid)
+        owner = self._owners.get(name, name)
+        return self._owners.get(owner, owner)

@@ -20,8 +20,9 @@ native_poll = monkey.get_original("select", "poll")
 
 CONNECTIONS = 10
 """Connections of one process; further transactions wait for a free one."""
-SLOTS = {"slots": CONNECTIONS, "reserved": 2, "each": 5}
-"""Shares of the connections: two are reserved for urgent calls, and the calls of one key hold five at most."""
+SLOTS = {"slots": CONNECTIONS, "reserved": 2, "each": 5, "urgent_each": 3}
+"""Shares of the connections: two are reserved for urgent calls. The calls of one key hold five at most, and its urgent calls three more:
+so the sign-in of somebody else finds a connection whatever one account does."""
 DEADLINE_SECONDS = 2.5
 """Deadline in seconds of a call, so that a channel can be sent an error within 3 s when the database does not answer."""
 

@@ -125,6 +125,28 @@ def test_one_key_holds_so_many_slots_and_some_are_for_urgent_calls():
     assert len(calls.begun) == 33
 
 
+def test_a_developer_with_every_kind_of_call_at_once_leaves_connections_for_the_sign_in_of_others():
+    calls = Calls(FairQueue(10, reserved=2, each=5, urgent_each=3))
+    for _ in range(50):
+        calls.call("mallory", urgent=True, name="assertion")
+        calls.call("mallory", name="read")
+    assert (calls.begun.count("assertion"), calls.begun.count("read")) == (3, 5)
+    calls.call("jane", urgent=True), calls.call("joe", urgent=True), calls.call("ann", urgent=True)
+    assert calls.begun[8:] == ["jane", "joe"], "neither waits for any call of the developer"
+    calls.finish(2)
+    assert calls.begun[10:] == ["assertion", "ann"], "the next one lets one waiting call of the developer go first"
+    calls.finish_all()
+    assert len(calls.begun) == 103
+
+
+def test_the_services_own_urgent_calls_take_every_slot():
+    calls = Calls(FairQueue(10, reserved=2, each=5, urgent_each=3))
+    for _ in range(10):
+        calls.call("", urgent=True)
+    assert len(calls.begun) == 10
+    calls.finish_all()
+
+
 def test_a_full_queue_refuses_whom_it_belongs_to():
     calls = Calls(FairQueue(1, max_waiting_each=10))
     for n in range(15):

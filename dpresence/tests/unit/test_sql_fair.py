@@ -174,12 +174,14 @@ def queued():
     database.close()
 
 
+APPLICATIONS = 20
+"""Applications of one developer."""
 AS_AN_APPLICATION = {
     "a read": lambda database, n: SqlDirectory(database).count_grants(f"app-{n}"),
     "a snapshot": lambda database, n: SqlDirectory(database).grants_by_puid(f"app-{n}", ["puid"]),
-    "a write": lambda database, n: SqlDirectory(database).tell_outcomes(f"app-{n}", {}),
+    "a write": lambda database, n: SqlDirectory(database).publish_outcomes(f"app-{n}", {}),
     "a sign-in": lambda database, n: SqlDirectory(database).key(f"key-{n}", NOW),
-    "a cancel": lambda database, n: SqlMailbox(database).cancel(f"accomplice-{n}", "puid", "id", "mallory" if n < FLOOD else "dev"),
+    "a cancel": lambda database, n: SqlMailbox(database).cancel(f"accomplice-{n}", "puid", "id", "mallory" if n < APPLICATIONS else "dev"),
 }
 
 
@@ -187,8 +189,8 @@ AS_AN_APPLICATION = {
 def test_a_developer_who_calls_as_many_applications_is_one_queue(queued, call):
     directory, made = SqlDirectory(queued), []
     mallory, dev = person(directory, "mallory"), person(directory, "dev")
-    for n in range(FLOOD + 1):
-        application(directory, mallory if n < FLOOD else dev, f"app-{n}")
+    for n in range(APPLICATIONS + 1):
+        application(directory, mallory if n < APPLICATIONS else dev, f"app-{n}")
         directory.add_key(replace(KEY, id=f"key-{n}", appid=f"app-{n}"), NOW)
         assert directory.key(f"key-{n}", NOW) and directory.application(f"app-{n}"), "as a sign-in reads them"
     began = gevent.spawn(queued.run, lambda connection: native_sleep(0.1), key="somebody")
@@ -197,8 +199,19 @@ def test_a_developer_who_calls_as_many_applications_is_one_queue(queued, call):
         AS_AN_APPLICATION[call](queued, n)
         made.append(n)
 
-    gevent.joinall([began, *(gevent.spawn(ask, n) for n in range(FLOOD + 1))], raise_error=True)
-    assert made.index(FLOOD) <= AHEAD
+    gevent.joinall([began, *(gevent.spawn(ask, n) for n in range(APPLICATIONS + 1))], raise_error=True)
+    assert made.index(APPLICATIONS) <= AHEAD
+
+
+def test_a_developer_with_many_cookies_and_assertions_is_one_queue(queued):
+    directory = SqlDirectory(queued)
+    mallory = person(directory, "mallory")
+    cookies = [bytes([n]) for n in range(5)]
+    for cookie in cookies:
+        directory.add_session(replace(SESSION, id_hash=cookie, user=mallory.id))
+        assert directory.session(cookie, NOW)
+    assert person(directory, "mallory") == mallory
+    assert {queued.owners.of(owner_of([name])) for name in (*cookies, mallory.email, mallory.id)} == {mallory.id}
 
 
 def test_what_is_remembered_of_owners_is_bounded():

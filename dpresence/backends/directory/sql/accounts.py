@@ -35,7 +35,10 @@ class SqlAccounts(AccountStore):
 
     @reading(urgent=True)
     def account_of(self, connection: Connection, email: str) -> Account | None:
-        return _ACCOUNT_BY_EMAIL.one(connection, email=email)
+        found = _ACCOUNT_BY_EMAIL.one(connection, email=email)
+        if found:
+            self.database.owners.remember(email, found.id)
+        return found
 
     @reading()
     def accounts(self, connection: Connection, after: str, limit: int) -> Sequence[Account]:

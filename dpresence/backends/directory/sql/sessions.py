@@ -64,7 +64,11 @@ class SqlSessions(SessionStore):
     @reading(urgent=True)
     def session(self, connection: Connection, id_hash: bytes, now: int) -> SignedIn | None:
         row = connection.execute(_SESSION, {"shown": id_hash, "now": now}).one_or_none()
-        return None if row is None else SignedIn(Session(*row[:_SESSION_FIELDS]), Account(*row[_SESSION_FIELDS:]))
+        if row is None:
+            return None
+        found = SignedIn(Session(*row[:_SESSION_FIELDS]), Account(*row[_SESSION_FIELDS:]))
+        self.database.owners.remember(id_hash.hex(), found.account.id)
+        return found
 
     @reading()
     def sessions(self, connection: Connection, user: str, now: int) -> Sequence[Session]:
