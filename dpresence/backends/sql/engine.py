@@ -283,11 +283,11 @@ class Database:
         self._closed = True
         with Timeout(self.deadline_seconds, False):
             self._execute(self._engine.dispose)
-            for connection in (self._reader, self._writer):
-                if connection is not None:
-                    connection.close()
             if self._thread is not None:
                 self._thread.kill()
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
         if self._file is not None:
             self._file.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_address
 from pathlib import Path
 
 import publicsuffixlist
@@ -91,7 +92,7 @@ READ_AS = {
     "[2001\u2236db8\u2236\u22361]": "2001:db8::1",
     "[::1]": "::1",
     "http://[2001:DB8::0001]:8080/": "2001:db8::1",
-    "[::ffff:1.2.3.4]": "::ffff:102:304",
+    "[::ffff:1.2.3.4]": str(ip_address("::ffff:102:304")),  # Python 3.13 writes it with dots
     "[fe80::1%25eth0]": "fe80::1",
     "\uff3b2001:db8::1\uff3d": "2001:db8::1",
     # products are written in one way

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import gevent
 import pytest
@@ -235,6 +236,20 @@ def test_closing_does_not_wait_longer_than_the_deadline(make):
         database.close()
     with pytest.raises(BackendUnavailable):
         stuck.get()
+
+
+def test_no_file_stays_open_after_closing_within_the_deadline_in_vain(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/presence.db", deadline_seconds=0.5)
+    for use in (database.read, database.write_nondurable):
+        use(lambda connection: connection.execute(text("SELECT 1")))
+    end = threading.Event()
+    stuck = gevent.spawn(database.run, lambda connection: end.wait(PATIENCE_SECONDS))
+    gevent.sleep(0)
+    database.close()
+    with pytest.raises(BackendUnavailable):
+        stuck.get()
+    end.set()
+    eventually(lambda: not [file for file in map(os.path.realpath, Path("/proc/self/fd").iterdir()) if file.startswith(str(tmp_path))])
 
 
 def test_it_works_the_same_in_a_patched_process(tmp_path):
