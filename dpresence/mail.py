@@ -16,6 +16,8 @@ from .settings import MailSettings
 
 SECONDS = 15.0
 """Maximum duration of each step with the mail server."""
+_ENCODED_WORD = "=?"
+"""The beginning of an encoded word (RFC 2047). ``email`` decodes those in the values of headers, line breaks included."""
 _TEMPORARY = range(400, 500)
 _FAILURES = (OSError, smtplib.SMTPException)  # of ssl: a subclass of OSError
 
@@ -54,10 +56,10 @@ class MailServer:
 
         :param id_: letters, digits, and ``._-``; the same when the same mail is sent again, so that mail systems can recognise it.
         :raises BackendUnavailable: the mail server cannot be reached, or takes nothing at present.
-        :raises MailRefused: it refuses the mail, or the connection was lost while it had the text.
+        :raises MailRefused: it refuses the mail, the connection was lost while it had the text, or the address cannot be in a header.
         """
-        if not recipient.isascii():
-            raise MailRefused("the address is not ASCII")
+        if not recipient.isascii() or _ENCODED_WORD in recipient:
+            raise MailRefused("the address cannot be written in a header")
         with self._connected() as server:
             for command, address in ((server.mail, self._settings.sender), (server.rcpt, recipient)):
                 _accept(*command(address))
@@ -71,7 +73,8 @@ class MailServer:
 
     def _message(self, recipient: str, subject: str, text: str, id_: str) -> bytes:
         message = EmailMessage(policy=SMTP)
-        message["From"], message["To"], message["Subject"] = self._settings.sender, recipient, subject
+        message["From"], message["To"] = self._settings.sender, recipient
+        message["Subject"] = subject.replace(_ENCODED_WORD, "= ?")
         message["Date"] = formatdate(self._clock.now() / 1000)
         message["Message-ID"] = f"<{id_}@{self._settings.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answer by a program
