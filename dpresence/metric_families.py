@@ -170,7 +170,7 @@ FAMILIES = (
     Family(
         "redis_server_up",
         "gauge",
-        "1 if the server of redis.urls is in the state ok for every process, else 0; by host, port and database.",
+        "1 if the server of the tracker is in the state ok for every process, else 0; by host, port and database.",
         ("server",),
         "min",
     ),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from .backends import Backends
 from .channels.gate import Gate
 from .identity.oidc_client import Clients
+from .measures import StoreMeasures
 from .runtime import RuntimeMeasures
 from .service import Services
 
@@ -22,13 +23,19 @@ class Observation:
         self._services = services
         self._gate = gate
         self._mailbox = backends.mailbox
-        stores = (backends.directory.measures, *backends.tracker.measures, backends.mailbox.measures)
-        self._stores = [measures for measures in stores if measures is not None]
+        self._backends = backends
         self._clients = clients
+        self._counted: dict[StoreMeasures, None] = {}
+
+    def _stores(self) -> list[StoreMeasures]:
+        """Return the measures of each store; the servers of the tracker change when a partition is moved."""
+        backends = self._backends
+        stores = (backends.directory.measures, *backends.tracker.measures, backends.mailbox.measures)
+        return [measures for measures in stores if measures is not None]
 
     def gauges(self) -> dict[str, float]:
         """Return the present gauges."""
-        services, found = self._services, _sum(measures.gauges() for measures in self._stores)
+        services, found = self._services, _sum(measures.gauges() for measures in self._stores())
         found |= {f"provider_up {name}": float(client.reached) for name, client in self._clients.providers.items()}
         found |= {"retry_operations": len(services.retries), "feed_lag_seconds": services.fan_out.lag_seconds}
         found |= services.webhook_sender.gauges() | services.operator_metrics.waiting
@@ -36,7 +43,8 @@ class Observation:
 
     def counts(self) -> dict[str, float]:
         """Return the counts so far."""
-        found = self.runtime.counts() | _sum(measures.counts() for measures in self._stores)
+        self._counted |= dict.fromkeys(self._stores())  # a count must not decrease when the last partition leaves a server
+        found = self.runtime.counts() | _sum(measures.counts() for measures in self._counted)
         self._services.webhook_sender.seconds.add_to(found, "webhook")
         return found | {f"notifications {reason}": count for reason, count in self._mailbox.discarded.items()}
 

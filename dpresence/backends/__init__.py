@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
@@ -41,7 +41,8 @@ class Backends:
 
     def redis_servers(self) -> dict[str, str]:
         """Return the state of each Redis server of the tracker by its name; empty if there is only one."""
-        return {measures.server: measures.state for measures in self.tracker.measures if measures.server}
+        found = {measures.server: measures.state for measures in self.tracker.measures if measures.server}
+        return found if len(found) > 1 else {}
 
     def close(self) -> None:
         """Release the resources of all backends. No method may be called afterwards."""
@@ -146,19 +147,35 @@ def check_partitions(settings: Settings, clock: Clock) -> None:
     :raises SettingError: they do not; see ``check_database`` for more.
     :raises BackendUnavailable: the database does not answer.
     """
+    stored = _stored_partitions(settings, clock)
+    if settings.storage.tracker != "redis":
+        return
+    if stored:
+        partitions.refuse_other_partitions(settings.redis, stored)
+    else:
+        with suppress(BackendUnavailable, ModuleNotFoundError):  # ``check_redis`` names these
+            partitions.refuse_unpartitioned_data(settings.redis)
+
+
+def _stored_partitions(settings: Settings, clock: Clock) -> Sequence[str]:
+    """Return the server of each partition, empty if none are stored; see ``check_partitions`` for the errors."""
     from .directory.sql import SqlDirectory
     from .sql import migrate
 
     with opened_database(settings, clock) as database:
         present, newest = migrate.check(database)
-        stored = SqlDirectory(database).partitions() if present == newest else ()
-        if settings.storage.tracker != "redis":
-            return
-        if stored:
-            partitions.refuse_other_partitions(settings.redis, stored)
-        else:
-            with suppress(BackendUnavailable, ModuleNotFoundError):  # ``check_redis`` names these
-                partitions.refuse_unpartitioned_data(settings.redis)
+        return SqlDirectory(database).partitions() if present == newest else ()
+
+
+def at_stored_partitions(settings: Settings, clock: Clock) -> Settings:
+    """Return the settings with the servers on which the partitions are, as far as the database can say."""
+    stored: Sequence[str] = ()
+    with suppress(SettingError, BackendUnavailable):
+        stored = _stored_partitions(settings, clock)
+    if len(stored) < 2:
+        return settings
+    urls = dict.fromkeys(partitions.url_of(settings.redis, name) for name in stored)
+    return replace(settings, redis=replace(settings.redis, urls=tuple(urls)))
 
 
 def check_redis(settings: Settings) -> None:

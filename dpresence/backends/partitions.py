@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..settings import RedisSettings, Settings
-from ..settings.allowed import redis_name
+from ..settings.allowed import redis_name, redis_url_like
 from .directory import Directory
 from .tracker import Topic, Tracker
 
 if TYPE_CHECKING:
     from .redis.connections import ConnectionFactory
+    from .tracker.redis import RedisTracker
+    from .tracker.redis_server import TrackerServer
+
+log = logging.getLogger(__name__)
 
 
 def load_tracker(settings: Settings, clock: Clock, directory: Directory, server: ConnectionFactory | None) -> Tracker:
     """Open the tracker in Redis.
 
     :param server: connections to the server of ``redis.url``, None if nothing else has opened any.
-    :raises SettingError: the partitions are not those of the database, or a server is not supported.
+    :raises SettingError: the number of partitions is not that of the database, or a server is not supported.
     :raises BackendUnavailable: the database or a server does not answer.
     """
     from .tracker.partitions import PartitionedTracker
@@ -29,21 +35,75 @@ def load_tracker(settings: Settings, clock: Clock, directory: Directory, server:
     from .tracker.redis_server import TrackerServer
     from .tracker.redis_values import Epochs
 
-    names, servers = _names(settings.redis, directory), _servers(settings.redis, server)
+    names = _names(settings.redis, directory)
     if len(names) == 1:
-        (only,) = servers.values()
+        (url,) = settings.redis.tracker_urls
+        only = server if server and url == settings.redis.url else open_server(settings.redis, url)
         return RedisTracker(TrackerServer(only, settings.presence, clock), settings.presence, clock)
-    parts: list[Tracker] = []
-    shared: dict[str, TrackerServer] = {}
+    placement = Placement(settings, clock, directory, server)
+    parts: list[RedisTracker] = []
     try:
         for number, name in enumerate(names):
-            at = shared[name] = shared.get(name) or TrackerServer(servers[name], settings.presence, clock)
-            parts.append(RedisTracker(at, settings.presence, clock, number))
+            parts.append(RedisTracker(placement.server(name), settings.presence, clock, number))
     except BaseException:
         for part in parts:
             part.close()
         raise
-    return PartitionedTracker(parts, Epochs.partition_of)
+    return PartitionedTracker(parts, Epochs.partition_of, partial(placement.relocate, parts, list(names)))
+
+
+class Placement:
+    """The servers of the partitions, which the directory names.
+
+    :param server: connections to the server of ``redis.url``, None if nothing else has opened any.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, directory: Directory, server: ConnectionFactory | None) -> None:
+        from .tracker.redis_server import make_process_id
+
+        self._settings = settings
+        self._clock = clock
+        self._directory = directory
+        self._process = make_process_id()
+        self._shared = {redis_name(settings.redis.url): server} if server else {}
+        self._servers: dict[str, TrackerServer] = {}
+
+    def server(self, name: str) -> TrackerServer:
+        """Return the open connections to a server, which its first partition opens.
+
+        :raises SettingError: the server is not supported.
+        :raises BackendUnavailable: the server does not answer.
+        """
+        from .tracker.redis_server import TrackerServer
+
+        if name not in self._servers:
+            connections = self._shared.get(name) or open_named(self._settings.redis, name)
+            self._servers[name] = TrackerServer(connections, self._settings.presence, self._clock, self._process)
+        return self._servers[name]
+
+    def relocate(self, parts: Sequence[RedisTracker], names: list[str]) -> None:
+        """Let each part continue at the server that the directory names now.
+
+        :param names: the servers at which the parts are; updated.
+        :raises SettingError: a server is not supported; its partitions stay where they are.
+        :raises BackendUnavailable: a server or the database does not answer; the partitions of other servers were relocated.
+        """
+        errors: list[BackendUnavailable | SettingError] = []
+        for number, name in enumerate(self._directory.partitions()):
+            if name != names[number]:
+                try:
+                    self._relocate(parts[number], number, name)
+                    names[number] = name
+                except (BackendUnavailable, SettingError) as error:
+                    errors.append(error)
+        for name in self._servers.keys() - set(names):
+            del self._servers[name]
+        if errors:
+            raise errors[0]
+
+    def _relocate(self, part: RedisTracker, number: int, name: str) -> None:
+        part.relocate(self.server(name))  # closes the connections to the former server if it was the last one there
+        log.info("partition %d is at %s now", number, name)
 
 
 def send_signal(settings: RedisSettings, directory: Directory, topic: Topic, key: str) -> None:
@@ -54,8 +114,8 @@ def send_signal(settings: RedisSettings, directory: Directory, topic: Topic, key
     """
     from .tracker.redis_server import signal
 
-    _names(settings, directory)
-    *others, last = _servers(settings, None).values()  # any server that answers does
+    names = _names(settings, directory)
+    *others, last = [open_named(settings, name) for name in dict.fromkeys(names)]  # any server that answers does
     for server in others:
         with suppress(BackendUnavailable):
             signal(server, topic, key)
@@ -84,9 +144,9 @@ def refuse_unpartitioned_data(redis: RedisSettings) -> None:
     :raises SettingError: a process has.
     :raises BackendUnavailable: a server does not answer.
     """
-    from .tracker.redis import key_prefix
+    from .tracker.redis_values import key_prefix
 
-    for server in _servers(redis, None).values() if redis.partitions > 1 else ():
+    for server in [open_server(redis, url) for url in redis.tracker_urls] if redis.partitions > 1 else ():
         key = f"{key_prefix(server, None)}meta"
         if server.command("EXISTS", key):
             raise SettingError(
@@ -95,33 +155,39 @@ def refuse_unpartitioned_data(redis: RedisSettings) -> None:
 
 
 def refuse_other_partitions(redis: RedisSettings, stored: Sequence[str]) -> None:
-    """Check that the settings fit the stored partitions.
+    """Check that the number of partitions is the stored one.
 
-    :raises SettingError: they do not.
+    :raises SettingError: it is not.
     """
     if len(stored) != redis.partitions:
         raise SettingError(f"redis.partitions = {redis.partitions}: must be {len(stored)}, as at the first start with this database")
-    missing = set(stored) - {*map(redis_name, redis.tracker_urls), ""}
-    if missing:
-        raise SettingError(f"redis.urls: must have the server {min(missing)}, on which the tracker has partitions")
 
 
-def _servers(redis: RedisSettings, server: ConnectionFactory | None) -> dict[str, ConnectionFactory]:
-    """Return connections to each server of the tracker, by its name; none is open yet.
+def open_named(redis: RedisSettings, name: str) -> ConnectionFactory:
+    """Return connections to the server that the directory names; none is open yet.
 
+    :param name: "" for the server of a single partition.
     :raises SettingError: a URL or a certificate is invalid.
     """
-    found = {redis_name(url): open_server(redis, url) for url in redis.tracker_urls}
-    shared = redis_name(redis.url)
-    return {**found, shared: server} if server and shared in found else found
+    return open_server(redis, url_of(redis, name))
+
+
+def url_of(redis: RedisSettings, name: str) -> str:
+    """Return the URL of a server. One that the settings do not name is reached like the first one of the tracker.
+
+    :param name: as the directory stores it; "" for the server of a single partition.
+    """
+    known = {redis_name(url): url for url in (redis.url, *redis.tracker_urls)}
+    first = redis.tracker_urls[0]
+    return known.get(name) or (redis_url_like(first, name) if name else first)
 
 
 def open_server(redis: RedisSettings, url: str) -> ConnectionFactory:
-    """Return connections to one server, which has a name in the log and the metrics if there are several; none is open yet.
+    """Return connections to one server, which has a name in the log and the metrics if there may be several; none is open yet.
 
     :raises SettingError: the URL or a certificate is invalid.
     """
     from .redis.connections import ConnectionFactory
 
-    setting = "redis.urls" if url in redis.urls and url != redis.url else "redis.url"
-    return ConnectionFactory(redis.at(url), redis_name(url) if len(redis.urls) > 1 else "", setting)
+    setting = "redis.urls" if url != redis.url else "redis.url"
+    return ConnectionFactory(redis.at(url), redis_name(url) if redis.partitions > 1 else "", setting)

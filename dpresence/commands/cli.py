@@ -15,7 +15,7 @@ import gevent
 
 from .. import __version__
 from ..errors import BackendUnavailable, NotFound, SettingError
-from . import accounts, applications, backup, copy, doctor, grants, upkeep
+from . import accounts, applications, backup, copy, doctor, grants, partitions, upkeep
 from .context import Context, Refused
 from .output import Output
 
@@ -29,7 +29,7 @@ exit status:
   5    not done within --deadline
   130  ended by Ctrl-C
 """
-GROUPS = (upkeep, doctor, accounts, applications, grants, backup, copy)
+GROUPS = (upkeep, doctor, accounts, applications, grants, partitions, backup, copy)
 """Modules with a function ``add_commands``."""
 _ID = re.compile(r"-[A-Za-z0-9_-]{15,21}$")
 

@@ -6,7 +6,7 @@ import argparse
 import shutil
 from collections.abc import Callable, Generator, Iterator
 
-from ..backends import check_database, opened_database
+from ..backends import at_stored_partitions, check_database, opened_database
 from ..clock import Clock
 from ..errors import BackendUnavailable, NoDatabaseYet, SettingError
 from ..files import files_needed, limit_of
@@ -99,7 +99,7 @@ def _clock(name: str, milliseconds: int, clock: Clock) -> Finding:
 
 
 def _redis(context: Context) -> Iterator[Finding]:
-    servers = context.settings.by_redis_server()
+    servers = at_stored_partitions(context.settings, context.clock).by_redis_server()
     for name, settings in servers.items():
         from .redis import check_redis_server  # imported only here, with the driver, which is an extra
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from ..backends import check_database, check_partitions, check_redis_server, load_directory
+from ..backends import at_stored_partitions, check_database, check_partitions, check_redis_server, load_directory
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..private import create
@@ -75,7 +75,8 @@ def _backend_errors(context: Context) -> list[str]:
     except SettingError:
         return []  # ``_start_error`` names it
     found = []
-    servers = (partial(check_redis_server, settings, name) for name in settings.by_redis_server())
+    present = at_stored_partitions(settings, context.clock)
+    servers = (partial(check_redis_server, present, name) for name in present.by_redis_server())
     for check in (partial(_check_database, settings, context.clock), *servers):
         try:
             check()

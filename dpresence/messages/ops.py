@@ -9,7 +9,7 @@ class Heartbeat(Struct):
     """The answer to ``GET /__heartbeat__`` (section 6): whether each backend answers and stores what is written.
 
     :param redis: the state of Redis (docs/operations.md, When Redis fails). Omitted if it is not used.
-    :param redis_servers: the state of each Redis server, by host, port and database. Omitted without ``redis.urls``.
+    :param redis_servers: the state of each Redis server, by host, port and database. Omitted if the tracker has only one.
     :param providers: whether each OpenID Connect provider answered when it was last asked, by name. Omitted without providers.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from ..origins import canonical_origin, is_app_origin
 
@@ -67,6 +67,20 @@ def redis_name(url: str) -> str:
         return parts.path
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{host}:{parts.port or 6379}/{parts.path.strip('/') or 0}"
+
+
+def redis_url_like(url: str, name: str) -> str:
+    """Return the URL of another server, with the scheme, the user, the password and the options of a URL.
+
+    :param name: see ``redis_name``.
+    """
+    parts = urlsplit(url)
+    credentials = parts.netloc.rpartition("@")[0]
+    if name.startswith("/"):
+        return f"unix://{credentials}{credentials and '@'}{name}"
+    host, _, database = name.rpartition("/")
+    scheme, options = ("redis", "") if parts.scheme == "unix" else (parts.scheme, parts.query)
+    return urlunsplit((scheme, f"{credentials}{credentials and '@'}{host}", f"/{database}", options, ""))
 
 
 def sentinels(values: tuple[str, ...]) -> str | None:

@@ -19,12 +19,13 @@ from .known_devices import KnownDeviceStore
 from .looks import LookStore
 from .outcomes import OutcomeStore
 from .pairings import PairedDevice, PairingStore
+from .partitions import PartitionStore
 from .provider_logouts import ProviderLogoutStore
 from .pushes import PushStore
 from .schedule import ScheduleStore
 from .sessions import SessionStore
 from .tickets import TicketStore
-from .values import GrantWithApplication, LookCount, OutboxEntry, OutboxKind, Redeemed, Requester, SignedIn
+from .values import GrantWithApplication, LookCount, OutboxEntry, OutboxKind, PartitionMove, Redeemed, Requester, SignedIn
 from .webhooks import WebhookStore
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "OutboxEntry",
     "OutboxKind",
     "PairedDevice",
+    "PartitionMove",
     "Redeemed",
     "Requester",
     "SignedIn",
@@ -53,6 +55,7 @@ class Directory(
     LookStore,
     OutcomeStore,
     ScheduleStore,
+    PartitionStore,
     WebhookStore,
 ):
     """Durable facts. Times are milliseconds since the epoch.
@@ -81,14 +84,6 @@ class Directory(
     @abstractmethod
     def claim_mode(self, mode: str) -> str:
         """Write ``mode`` (``production`` or ``development``) to a store that has no mode yet; return the stored mode."""
-
-    @abstractmethod
-    def partitions(self) -> Sequence[str]:
-        """Return the stored server of each partition of the tracker, empty if no service with a tracker in Redis has started."""
-
-    @abstractmethod
-    def claim_partitions(self, servers: Sequence[str]) -> Sequence[str]:
-        """Write the server of each partition of the tracker to a store that has none yet; return the stored servers, by partition."""
 
     @abstractmethod
     def version(self) -> DirectoryVersion:

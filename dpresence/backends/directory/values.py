@@ -98,3 +98,17 @@ class OutboxEntry:
         """The ticket family of a ``ticket`` entry, and the device that used it, ``""`` if none did."""
         family, _, device = self.detail.partition(" ")
         return family, device
+
+
+@dataclass(frozen=True)
+class PartitionMove:
+    """The move of a partition of the tracker from one server to another.
+
+    :param id: random; another one when a later call of the command has taken the move over.
+    :param source: name of the server.
+    """
+
+    id: str
+    partition: int
+    source: str
+    target: str

@@ -46,13 +46,13 @@ class Script:
         self._text = text
         self._load()
 
-    def execute(self, argument: bytes) -> Any:
-        """Execute the script with one argument and return its reply."""
+    def execute(self, *arguments: bytes) -> Any:
+        """Execute the script and return its reply."""
         try:
-            return ask(self._connection, "EVALSHA", self._digest, 0, argument)
+            return ask(self._connection, "EVALSHA", self._digest, 0, *arguments)
         except NoScriptError:  # it was not executed
             self._load()
-            return ask(self._connection, "EVALSHA", self._digest, 0, argument)
+            return ask(self._connection, "EVALSHA", self._digest, 0, *arguments)
 
     def _load(self) -> None:
         self._digest = ask(self._connection, "SCRIPT", "LOAD", self._text)

@@ -16,8 +16,8 @@ from .webhook_tables import webhook_attempts, webhooks
 __all__ = [
     "Text", "accounts", "api_keys", "application_icons", "application_looks", "applications", "device_credentials", "followed",
     "grant_looks", "grants", "inbox", "known_devices", "metadata", "notification_names", "notifications", "outbox", "outcomes", "pairings",
-    "provider_logouts", "push_subscriptions", "pushes", "received_unseen", "service", "sessions", "tickets", "used_assertions",
-    "webhook_attempts", "webhooks",
+    "partition_moves", "partitions", "provider_logouts", "push_subscriptions", "pushes", "received_unseen", "service", "sessions",
+    "tickets", "used_assertions", "webhook_attempts", "webhooks",
 ]  # fmt: skip
 
 service = Table(
@@ -34,6 +34,17 @@ partitions = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("server", Text, nullable=False),  # the server of this partition of the tracker; empty if it is the only partition
+)
+
+partition_moves = Table(
+    "partition_moves",  # the move of a partition that has not ended
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    CheckConstraint("one = 1", name="one_row"),
 )
 
 accounts = Table(

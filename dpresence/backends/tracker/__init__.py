@@ -20,13 +20,14 @@ __all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "Sta
 
 Topic = Literal[
     "feed", "mail", "inbox", "grants", "account", "ticket", "device", "replaced",
-    "logout", "outcomes", "application", "changes", "missed", "forgotten", "damaged",
+    "logout", "outcomes", "application", "changes", "missed", "forgotten", "damaged", "moved",
 ]  # fmt: skip
 """Topic of a signal; docs/architecture.md describes all of them. The tracker itself sends these:
 
 - ``missed``, without a key: signals of any topic may have been lost.
 - ``forgotten``, without a key: the devices of this process may have been lost, and must be connected again.
 - ``forgotten``, with a user: that user's devices were lost.
+- ``moved``, without a key: a partition may be at another server. A tracker in partitions handles it.
 - ``damaged``, with an application: its feed was emptied. It cannot be read until every PUID was added to it again and it is ``rebuilt``.
 """
 Listener = Callable[[Topic, str], None]

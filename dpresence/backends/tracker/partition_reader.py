@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import gevent
 
 from ...errors import BackendUnavailable
 from ...model import FeedEntry
 from . import Tracker
-
-S = TypeVar("S")
-T = TypeVar("T")
+from .partition_calls import try_each
 
 Offsets = tuple[int, ...]
 """One offset for each partition."""
@@ -22,22 +19,6 @@ _MAX_FEEDS = 10_000
 """Maximum number of feeds of which this process knows the unread parts; of any other feed every part is read."""
 RETRY_SECONDS = 1.0
 """Time after which a part whose server was away is read again."""
-
-
-def try_each(work: Callable[[S], T], items: Sequence[S]) -> list[T | BackendUnavailable]:
-    """Call ``work`` for each item, at the same time, and return the results in order; an item whose server is away has its error."""
-
-    def attempt(item: S) -> T | BackendUnavailable:
-        try:
-            return work(item)
-        except BackendUnavailable as error:
-            return error
-
-    if len(items) == 1:
-        return [attempt(items[0])]
-    greenlets = [gevent.spawn(attempt, item) for item in items]
-    gevent.joinall(greenlets, raise_error=True)
-    return [greenlet.value for greenlet in greenlets]
 
 
 class _Feed:

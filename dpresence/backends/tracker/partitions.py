@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import merge
 from itertools import chain, islice
-from typing import TypeVar, cast
+from typing import cast
 from zlib import crc32
 
 from ...errors import BackendUnavailable
+from ...measures import StoreMeasures
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from . import Connected, Listener, Lost, Published, Topic, Tracker, Updated
 from .cursors import encode_part, join, split
-from .partition_reader import Offsets, PartitionReader, try_each
-
-T = TypeVar("T")
+from .partition_calls import call_all, call_present, try_each
+from .partition_reader import Offsets, PartitionReader
+from .relocation import Relocation
 
 
 def _covered(appid: str, item: tuple[Tracker, str]) -> int | None:
@@ -49,18 +50,19 @@ class PartitionedTracker(Tracker):
 
     :param parts: the tracker of each partition, in the order of their numbers; how many there are must not change while there is data.
     :param part_of: returns the partition of an offset of an entry.
+    :param relocate: lets each part continue at the server where its partition is now; raises ``BackendUnavailable`` and ``SettingError``.
     """
 
     waits = True
 
-    def __init__(self, parts: Sequence[Tracker], part_of: Callable[[int], int]) -> None:
+    def __init__(self, parts: Sequence[Tracker], part_of: Callable[[int], int], relocate: Callable[[], object] = lambda: None) -> None:
         self._parts = parts
         self._home = parts[0]  # has what belongs to no user
         self._part_of = part_of
         self._listeners: list[Listener] = []
         self._reader = PartitionReader(parts, partial(self._notify, "feed"))
         self._encoded: list[tuple[int, str, str]] = [(-1, "", "")] * len(parts)  # the last offset of each part, its epoch and its text
-        self.measures = list(dict.fromkeys(measures for part in parts for measures in part.measures))  # one for each server
+        self._relocation = Relocation(relocate)
         self._readers: list[Callable[[str], bool]] = []
         for number, part in enumerate(parts):
             part.subscribe(partial(self._on_signal, number), self._reads)
@@ -69,28 +71,10 @@ class PartitionedTracker(Tracker):
         """Return the partition of a user, or of anything else that has a key."""
         return self._parts[crc32(key.encode()) % len(self._parts)]
 
-    def _all(self, call: Callable[[Tracker], T]) -> list[T]:
-        """Call every partition and return the results in order.
-
-        :raises BackendUnavailable: the server of a partition is away; the others were called.
-        """
-        found: list[T] = []
-        for result in try_each(call, self._parts):
-            if isinstance(result, BackendUnavailable):
-                raise result
-            found.append(result)
-        return found
-
-    def _present(self, call: Callable[[Tracker], T]) -> list[T]:
-        """Call every partition and return the results of those whose servers answer.
-
-        :raises BackendUnavailable: none does.
-        """
-        results = try_each(call, self._parts)
-        found = [result for result in results if not isinstance(result, BackendUnavailable)]
-        if not found and isinstance(results[0], BackendUnavailable):
-            raise results[0]
-        return found
+    @property
+    def measures(self) -> Sequence[StoreMeasures]:  # type: ignore[override]
+        """Counts of the calls to each server."""
+        return list(dict.fromkeys(measures for part in self._parts for measures in part.measures))
 
     @property
     def remembers_since(self) -> int:  # type: ignore[override]
@@ -122,6 +106,9 @@ class PartitionedTracker(Tracker):
             self._reader.record_signal(number, key)
         elif topic in ("missed", "forgotten"):
             self._reader.record_gap(number)
+        elif topic == "moved":
+            self._relocation.request()
+            return
         self._notify(topic, key)
 
     def signal(self, topic: Topic, key: str) -> None:
@@ -156,13 +143,14 @@ class PartitionedTracker(Tracker):
         return self._part(user).signed_out(user, connection)
 
     def due(self) -> Sequence[str]:
-        return [user for users in self._present(lambda part: part.due()) for user in users]
+        return [user for users in call_present(lambda part: part.due(), self._parts) for user in users]
 
     def expire(self, user: str, grants: GrantSet) -> Lost:
         return self._part(user).expire(user, grants)
 
     def renew(self) -> None:
-        self._present(lambda part: part.renew())
+        self._relocation.request()  # a signal may have been lost
+        call_present(lambda part: part.renew(), self._parts)
 
     def devices(self, user: str) -> Sequence[Device]:
         return self._part(user).devices(user)
@@ -179,7 +167,7 @@ class PartitionedTracker(Tracker):
         return self._part(user).charge(user)
 
     def postponed(self) -> Sequence[str]:
-        return [user for users in self._present(lambda part: part.postponed()) for user in users]
+        return [user for users in call_present(lambda part: part.postponed(), self._parts) for user in users]
 
     def append_postponed(self, user: str, grants: GrantSet) -> None:
         self._part(user).append_postponed(user, grants)
@@ -193,7 +181,7 @@ class PartitionedTracker(Tracker):
         if grant.user:
             self._part(grant.user).revoked(grant, revision)
         else:
-            self._all(partial(_revoke_where_shown, grant))
+            call_all(partial(_revoke_where_shown, grant), self._parts)
 
     def append_current_status(self, grant: Grant, revision: int) -> None:
         self._part(grant.user).append_current_status(grant, revision)
@@ -202,14 +190,14 @@ class PartitionedTracker(Tracker):
         self._part(user).forget_revision(user)
 
     def head(self, appid: str) -> Offsets:
-        return tuple(self._all(lambda part: part.head(appid)))
+        return tuple(call_all(lambda part: part.head(appid), self._parts))
 
     def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
         return chain.from_iterable(part.view(appid) for part in self._parts)
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         found: dict[str, FeedEntry] = {}
-        for entries in self._all(lambda part: part.latest(appid, puids)):
+        for entries in call_all(lambda part: part.latest(appid, puids), self._parts):
             found |= entries
         return found
 
@@ -258,17 +246,17 @@ class PartitionedTracker(Tracker):
         return _all_or_none(map(_assumed, self._parts, cursors)) if cursors else None
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
-        lists = self._all(lambda part: part.applications(after, limit))
+        lists = call_all(lambda part: part.applications(after, limit), self._parts)
         return list(islice(dict.fromkeys(merge(*lists)), limit))
 
     def rebuilt(self, appid: str) -> None:
-        self._all(lambda part: part.rebuilt(appid))
+        call_all(lambda part: part.rebuilt(appid), self._parts)
 
     def trim(self, appid: str) -> bool:
-        return any(self._all(lambda part: part.trim(appid)))
+        return any(call_all(lambda part: part.trim(appid), self._parts))
 
     def drop(self, appid: str) -> None:
-        self._all(lambda part: part.drop(appid))
+        call_all(lambda part: part.drop(appid), self._parts)
 
     # -- between processes
 
@@ -284,14 +272,15 @@ class PartitionedTracker(Tracker):
     # -- the tracker as a whole
 
     def follows(self, version: DirectoryVersion) -> bool:
-        return all(self._all(lambda part: part.follows(version)))
+        return all(call_all(lambda part: part.follows(version), self._parts))
 
     def reset(self) -> None:
-        self._all(lambda part: part.reset())
+        call_all(lambda part: part.reset(), self._parts)
 
     def ping(self) -> None:
-        self._all(lambda part: part.ping())
+        call_all(lambda part: part.ping(), self._parts)
 
     def close(self) -> None:
+        self._relocation.stop()
         for part in self._parts:
             part.close()

@@ -29,13 +29,12 @@ from ...errors import BackendUnavailable, TooMany
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from ...settings import PresenceSettings
 from ..redis.client import Unanswered
-from ..redis.connections import ConnectionFactory
 from . import Connected, Listener, Lost, Published, StaleGrants, Topic, Updated
 from .redis_batches import Registration
 from .redis_feeds import RedisFeeds
 from .redis_server import TrackerServer
 from .redis_signals import Signals
-from .redis_values import EncodedGrant, read_published
+from .redis_values import EncodedGrant, fence_key, key_prefix, read_published
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,8 @@ class RedisTracker(RedisFeeds):
         self._partition = partition or 0
         self._shared = shared
         prefix = key_prefix(shared.server, partition)
-        self._registration = Registration(shared.process, partition, prefix, self._signals, settings, clock)
+        fence = fence_key(shared.server, partition)
+        self._registration = Registration(shared.process, partition, prefix, fence, self._signals, settings, clock)
         self._epochs = self._registration.epochs
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
@@ -71,6 +71,14 @@ class RedisTracker(RedisFeeds):
             joined.callback(shared.leave, self._registration)
             self.ping()
             joined.pop_all()
+
+    def relocate(self, shared: TrackerServer) -> None:
+        """Continue at another server, to which the partition was moved."""
+        self._shared.leave(self._registration)
+        self._shared = shared
+        self._client, self._pubsub = shared.client, shared.pubsub
+        self.measures = [shared.client.measures]
+        shared.join(self._registration)
 
     def _call(self, name: str, *arguments: Any) -> Any:
         return self._client.call(name, self._partition, *arguments)
@@ -242,8 +250,3 @@ class RedisTracker(RedisFeeds):
             self._call("retire")
         self._shared.leave(self._registration)
         self._signals.unsubscribe_all()
-
-
-def key_prefix(server: ConnectionFactory, partition: int | None) -> str:
-    """Return the prefix of the keys of a partition. The part in braces puts them into one slot of a Redis Cluster."""
-    return f"{server.prefix}t:" if partition is None else f"{server.prefix}{{{partition}}}t:"

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _OPEN = script(__package__, "open")
 _BATCH = script(__package__, "batch")
+MOVED = "moved "
+"""Signal that a partition may be at another server."""
 _ATTEMPTS = 2
 """Number of times that a section is executed if the server turns out not to know this process."""
 
@@ -34,13 +36,14 @@ class Registration:
     :param process: id of the process.
     :param partition: number of the partition, None if there is only one.
     :param prefix: prefix of its keys.
+    :param fence: key that exists where no process may use the partition.
     :param signals: calls the listeners, with the signals of each answer.
     :ivar remembers_since: see ``Tracker``.
     :ivar label: what precedes the signals of this partition in a message.
     """
 
     def __init__(
-        self, process: str, partition: int | None, prefix: str, signals: Signals, settings: PresenceSettings, clock: Clock
+        self, process: str, partition: int | None, prefix: str, fence: str, signals: Signals, settings: PresenceSettings, clock: Clock
     ) -> None:
         self.process = process
         self.partition = partition or 0
@@ -52,26 +55,35 @@ class Registration:
         self._generation = 0
         self._run = 1  # number of the run of the server
         self._prefix = prefix
+        self._fence = fence
         self._settings = settings
         self._clock = clock
 
-    def register(self, registration: Script, run_id: str) -> None:
-        """Register the process; the server no longer executes what was sent before."""
+    def register(self, registration: Script, run_id: str) -> bool:
+        """Register the process; the server no longer executes what was sent before.
+
+        :returns: False if the partition is stopped or elsewhere.
+        """
         self._generation += 1
         before, known, now = self.epochs.current, self._known, self._clock.now()
         seen = (before, known.run, known.batches)
         lease = self._settings.lease_seconds * 1000
-        request = (self._prefix, self.process, self._generation, lease, now, run_id, seen, secrets.token_hex(8))
-        epoch, since, was_known, self._run = _evaluate(registration, request)
+        request = (self._prefix, self.process, self._generation, lease, now, run_id, seen, secrets.token_hex(8), self._fence)
+        answer = _evaluate(registration, request)
+        if not answer:
+            self.signals.schedule([MOVED])
+            return False
+        epoch, since, was_known, self._run = answer
         self.epochs.add(epoch, self._run)
         self._known = Known(run_id, known.batches if epoch == before else 0)
         self.remembers_since = since
         if not before:
-            return
+            return True
         self.signals.schedule(["missed "])  # a reply that was lost may have contained signals
         if epoch != before or not was_known:
             log.warning("redis: the server does not know this process; its devices are connected again")
             self.signals.schedule(["forgotten "])
+        return True
 
     def section(self, operations: Sequence[Operation]) -> tuple[Any, ...]:
         """Return the part of a batch for this partition."""
@@ -147,8 +159,8 @@ class _Run:
 
     def _register(self, member: Registration) -> None:
         epoch = member.epochs.current
-        member.register(self._registration, self._run_id)
-        self._registered.add(member)
+        if member.register(self._registration, self._run_id):
+            self._registered.add(member)
         if epoch not in ("", member.epochs.current):
             self._server.state.resets += 1
 
@@ -161,7 +173,15 @@ class _Run:
         waiting = {member: each for partition, each in positions.items() if (member := self._batches.member(partition))}
         for _ in range(_ATTEMPTS):
             waiting = self._execute(operations, waiting, results) if waiting else {}
-        return [BackendUnavailable() if result is None else result for result in results]  # None: it was not executed
+        return [self._refused(operations[position][1]) if result is None else result for position, result in enumerate(results)]
+
+    def _refused(self, partition: int) -> BackendUnavailable:
+        """Return the error of an operation that was not executed."""
+        error = BackendUnavailable()
+        error.backend = f"{self._server.setting}: the Redis {self._server.state.name}"
+        advice = f"it is being moved, or `dpresence partitions move {partition}` to this server opens it"
+        error.reason = f"refuses partition {partition}: {advice}"
+        return error
 
     def _execute(
         self, operations: Sequence[Operation], waiting: dict[Registration, list[int]], results: list[Any]
@@ -172,6 +192,9 @@ class _Run:
         """
         for member in waiting.keys() - self._registered:
             self._register(member)
+        waiting = {member: positions for member, positions in waiting.items() if member in self._registered}
+        if not waiting:
+            return {}
         sections = [member.section([operations[position] for position in positions]) for member, positions in waiting.items()]
         answers = _evaluate(self._batch, self._batches.request(sections))
         for (member, positions), answer in zip(waiting.items(), answers, strict=True):

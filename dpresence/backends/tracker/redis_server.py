@@ -12,7 +12,7 @@ from ..redis.client import BatchingClient
 from ..redis.connections import ConnectionFactory
 from ..redis.pubsub import PubSub
 from . import Topic
-from .redis_batches import Batches, Registration
+from .redis_batches import MOVED, Batches, Registration, label
 from .redis_values import weight
 
 _SIGNALS_CHANNEL = "t:wakes"
@@ -24,18 +24,18 @@ _PARTITION = "partition"
 class TrackerServer:
     """The connections of one process to a server. They are closed when the last partition has left.
 
+    :param process: id of the process, the same at all servers: a partition that is moved is still that of the process.
     :ivar server: creates the connections.
-    :ivar process: id of the process at this server.
     :raises SettingError: the server is not supported.
     :raises BackendUnavailable: the server does not answer.
     """
 
-    def __init__(self, server: ConnectionFactory, settings: PresenceSettings, clock: Clock) -> None:
+    def __init__(self, server: ConnectionFactory, settings: PresenceSettings, clock: Clock, process: str = "") -> None:
         check_server(server)
         refuse_eviction(server)
         server.on_switch(warn_of_eviction)
         self.server = server
-        self.process = secrets.token_hex(8)
+        self.process = process or make_process_id()
         channel = _channel(server)
         self._batches = Batches(server, self.process, channel, settings, clock)
         with ExitStack() as started:  # closes what has started when a later step fails
@@ -72,6 +72,11 @@ class TrackerServer:
             member.signals.schedule(["missed "])
 
 
+def make_process_id() -> str:
+    """Return the id of a process at the servers of its tracker."""
+    return secrets.token_hex(8)
+
+
 def _channel(server: ConnectionFactory) -> str:
     return f"{server.prefix}{_SIGNALS_CHANNEL}"
 
@@ -82,3 +87,11 @@ def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:
     :raises BackendUnavailable: the server does not answer.
     """
     server.command("PUBLISH", _channel(server), f"\n{topic} {key}")
+
+
+def signal_moved(server: ConnectionFactory, partition: int) -> None:
+    """Tell the processes at a server that a partition may be elsewhere.
+
+    :raises BackendUnavailable: the server does not answer.
+    """
+    server.command("PUBLISH", _channel(server), f"\n{label(partition)}{MOVED}")

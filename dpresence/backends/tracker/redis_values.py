@@ -12,6 +12,7 @@ import msgspec
 
 from ...model import FeedEntry, Reason, Status
 from ..redis.client import Operation
+from ..redis.connections import ConnectionFactory
 from . import Published
 from .cursors import offset_of
 
@@ -80,6 +81,21 @@ class Epochs:
     def split(self, offset: int) -> tuple[str, int]:
         """Return the epoch of an offset, and the server's offset."""
         return self._epochs[offset - self._first >> self._BITS], offset & (1 << self._BITS) - 1
+
+
+def key_prefix(server: ConnectionFactory, partition: int | None) -> str:
+    """Return the prefix of the keys of a partition. The part in braces puts them into one slot of a Redis Cluster."""
+    return f"{server.prefix}t:" if partition is None else f"{server.prefix}{{{partition}}}t:"
+
+
+def fence_key(server: ConnectionFactory, partition: int | None) -> str:
+    """Return the key that exists while no process may use a partition at a server; see ``lua/move.lua``."""
+    return f"{key_prefix(server, partition)[:-2]}move:fence"
+
+
+def lock_key(server: ConnectionFactory, partition: int) -> str:
+    """Return the key of the mover of a partition at a server."""
+    return f"{key_prefix(server, partition)[:-2]}move:lock"
 
 
 @dataclass

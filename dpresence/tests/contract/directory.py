@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.backends.directory import Directory
+from dpresence.backends.directory import Directory, PartitionMove
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import body_of
 
@@ -53,7 +53,40 @@ class DirectoryContract(
     def test_the_partitions_that_were_written_first_stand(self, backend):
         assert backend.partitions() == []
         assert backend.claim_partitions(["a", "b", "a"]) == ["a", "b", "a"]
-        assert backend.claim_partitions(["b"]) == backend.partitions() == ["a", "b", "a"]
+        assert backend.claim_partitions(["b"]) == ["a", "b", "a"] == backend.partitions()
+
+    def test_a_partition_moves_once_its_move_is_stored(self, backend):
+        backend.claim_partitions(["a", "b", "a"])
+        move = PartitionMove("m", 1, "b", "c")
+        assert backend.partition_move() is None
+        assert backend.begin_partition_move(move)
+        assert backend.partition_move() == move
+        assert backend.switch_partition("m")
+        assert backend.partitions() == ["a", "c", "a"]
+        backend.end_partition_move("m")
+        assert backend.partition_move() is None
+        assert not backend.switch_partition("m")
+
+    @pytest.mark.parametrize(("number", "source"), [(0, "b"), (1, "a"), (3, "a")])
+    def test_a_move_begins_only_where_its_partition_is(self, backend, number, source):
+        backend.claim_partitions(["a", "b", "a"])
+        assert not backend.begin_partition_move(PartitionMove("m", number, source, "c"))
+        assert backend.partition_move() is None
+
+    def test_one_move_at_a_time_begins(self, backend):
+        backend.claim_partitions(["a", "b"])
+        assert backend.begin_partition_move(PartitionMove("m", 1, "b", "c"))
+        assert not backend.begin_partition_move(PartitionMove("n", 0, "a", "c"))
+
+    def test_a_mover_whose_move_was_taken_over_switches_nothing(self, backend):
+        backend.claim_partitions(["a", "b"])
+        backend.begin_partition_move(PartitionMove("m", 1, "b", "c"))
+        assert backend.take_over_partition_move("m", "n")
+        assert not backend.take_over_partition_move("m", "o")
+        assert not backend.switch_partition("m")
+        backend.end_partition_move("m")
+        assert backend.partitions() == ["a", "b"]
+        assert backend.partition_move() == PartitionMove("n", 1, "b", "c")
 
     def test_a_reachable_store_answers_a_ping(self, backend):
         assert backend.ping() is None

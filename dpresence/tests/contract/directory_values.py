@@ -9,7 +9,7 @@ from typing import Any
 
 import gevent
 
-from dpresence.backends.directory import Directory, LookCount
+from dpresence.backends.directory import Directory, LookCount, PartitionMove
 from dpresence.errors import Refused
 from dpresence.logouts import ProviderLogout
 from dpresence.model import (
@@ -51,6 +51,11 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "claim_mode": lambda it: it.claim_mode("production"),
     "partitions": lambda it: it.partitions(),
     "claim_partitions": lambda it: it.claim_partitions([""]),
+    "partition_move": lambda it: it.partition_move(),
+    "begin_partition_move": lambda it: it.begin_partition_move(PartitionMove("m", 0, "a", "b")),
+    "take_over_partition_move": lambda it: it.take_over_partition_move("m", "n"),
+    "switch_partition": lambda it: it.switch_partition("m"),
+    "end_partition_move": lambda it: it.end_partition_move("m"),
     "sweep": lambda it: it.sweep(),
     "sign_in": lambda it: it.sign_in(IDENTITY, NOW),
     "account_of": lambda lost: lost.account_of("a@example.org"),

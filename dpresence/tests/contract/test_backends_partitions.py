@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dpresence.backends import check_redis, load, load_directory, send_signal
+from dpresence.backends.partitions import url_of
 from dpresence.backends.sql import tables
 from dpresence.backends.tracker.partitions import PartitionedTracker
 from dpresence.commands.cli import main
@@ -54,6 +55,12 @@ def test_partitions_are_spread_over_the_servers_in_turn(settings, redis_server, 
     backends.close()
 
 
+def test_a_single_server_of_several_partitions_has_no_name_in_the_heartbeat(settings):
+    backends = load(replace(settings, redis=replace(settings.redis, urls=())), FakeClock())
+    assert backends.redis_servers() == {}
+    backends.close()
+
+
 def test_the_server_that_is_away_is_named(settings, second, caplog):
     backends = load(settings, FakeClock())
     second.kill()
@@ -73,18 +80,31 @@ def test_the_server_that_is_away_is_named(settings, second, caplog):
         second.start()
 
 
-def test_another_number_of_partitions_and_a_missing_server_stop_a_start(settings, redis_server, second):
+def test_another_number_of_partitions_stops_a_start(settings):
     load(settings, FakeClock()).close()
     wrong = {
         "redis.partitions = 8: must be 4, as at the first start with this database": {"partitions": 8},
         "redis.partitions = 1: must be 4, as at the first start with this database": {"urls": (), "partitions": 1},
-        f"redis.urls: must have the server {redis_name(second.url)}, on which the tracker has partitions": {"urls": ()},
     }
     for text, changes in wrong.items():
         with pytest.raises(SettingError) as caught:
             load(replace(settings, redis=replace(settings.redis, **changes)), FakeClock())
         assert str(caught.value) == text
-    load(replace(settings, redis=replace(settings.redis, urls=(second.url, redis_server.url))), FakeClock()).close()
+
+
+@pytest.mark.parametrize("urls", [(), (1, 0), (0,)], ids=["none", "another order", "one of two"])
+def test_the_directory_says_where_partitions_are_whatever_the_settings_name(settings, redis_server, second, urls):
+    load(settings, FakeClock()).close()
+    named = tuple((redis_server.url, second.url)[number] for number in urls)
+    backends = load(replace(settings, redis=replace(settings.redis, urls=named)), FakeClock())
+    assert set(backends.redis_servers()) == {redis_name(server.url) for server in (redis_server, second)}
+    assert load_servers(backends) == [redis_name(server.url) for server in (redis_server, second)] * 2
+    backends.close()
+
+
+def load_servers(backends) -> list[str]:
+    """Return the server of each partition of an open tracker."""
+    return [part.measures[0].server for part in backends.tracker._parts]
 
 
 def test_a_service_with_one_partition_may_change_its_server_and_gets_no_other_number(settings, second):
@@ -159,6 +179,22 @@ def test_the_name_of_a_server_has_no_secret(url, name):
     assert redis_name(url) == name
 
 
+@pytest.mark.parametrize(
+    ("first", "name", "url"),
+    [
+        ("redis://a", "b:7000/0", "redis://b:7000/0"),
+        ("rediss://user:secret@a:1/3?socket_keepalive=true", "b:7000/0", "rediss://user:secret@b:7000/0?socket_keepalive=true"),
+        ("redis://:secret@a", "[2001:db8::1]:7000/0", "redis://:secret@[2001:db8::1]:7000/0"),
+        ("redis://:secret@a", "/run/redis.sock", "unix://:secret@/run/redis.sock"),
+        ("unix:///run/redis.sock?db=1", "b:7000/2", "redis://b:7000/2"),
+        ("unix:///run/redis.sock", "/run/other.sock", "unix:///run/other.sock"),
+    ],
+)
+def test_a_server_that_no_setting_names_is_reached_like_the_first_one(first, name, url):
+    assert url_of(RedisSettings(first, partitions=4), name) == url
+    assert redis_name(url) == name
+
+
 def test_the_doctor_examines_every_server(settings, tmp_path, redis_server, second, capsys):
     ini = tmp_path / "presence.ini"
     urls = f"redis.url = {redis_server.url}\nredis.urls = {redis_server.url} {second.url}\nredis.partitions = 4\n"
@@ -211,6 +247,20 @@ def test_every_server_that_does_not_answer_is_named_with_its_setting(settings, t
     errors = [each["text"] for each in found if (each["check"], each["level"]) == ("redis", "error")]
     assert errors == [f"127.0.0.1:{port}/0: this Redis does not answer" for port in (1, 2)] and "Canary7x" not in written
     assert any(each["text"].startswith(f"{redis_name(second.url)}: version") for each in found)
+
+
+def test_a_check_examines_the_servers_that_the_directory_names(settings, tmp_path, second, capsys):
+    load(settings, FakeClock()).close()
+    ini = ini_of(replace(settings, redis=replace(settings.redis, urls=())), tmp_path)
+    second.kill()
+    try:
+        assert main(["--ini", ini, "check"]) == 1
+        assert capsys.readouterr().out.splitlines() == [f"redis.urls: the Redis {redis_name(second.url)} does not answer"]
+        main(["--ini", ini, "--json", "doctor"])
+        found = [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()]
+        assert f"{redis_name(second.url)}: this Redis does not answer" in found
+    finally:
+        second.start()
 
 
 def test_an_unknown_option_is_named_with_its_setting(settings):

@@ -22,6 +22,7 @@ from .known_devices import SqlKnownDevices
 from .looks import SqlLooks, sweep_looks
 from .outcomes import SqlOutcomes, sweep_outcomes
 from .pairings import SqlPairings
+from .partitions import SqlPartitions
 from .provider_logouts import SqlProviderLogouts
 from .pushes import SqlPushes
 from .rows import ACCOUNTS, APPLICATIONS, CREDENTIALS, GRANTS, KEYS, PAIRINGS, SESSIONS, TICKETS
@@ -46,6 +47,7 @@ class SqlDirectory(
     SqlLooks,
     SqlOutcomes,
     SqlSchedule,
+    SqlPartitions,
     SqlWebhooks,
     Directory,
 ):
@@ -77,20 +79,6 @@ class SqlDirectory(
         connection.execute(update(tables.service).where(tables.service.c.generation.is_(None)).values(generation=secrets.token_hex(8)))
         stored: str = connection.scalars(select(tables.service.c.mode)).one()
         return stored
-
-    @transaction()
-    def claim_partitions(self, connection: Connection, servers: Sequence[str]) -> Sequence[str]:
-        table = tables.partitions
-        stored = select(table.c.server).order_by(table.c.number)
-        if connection.scalar(select(table.c.number).limit(1)) is None:
-            for number, server in enumerate(servers):  # if another process does the same, the one that inserts 0 first inserts all
-                if not insert_new(connection, table, number=number, server=server):
-                    break
-        return list(connection.scalars(stored))
-
-    @reading()
-    def partitions(self, connection: Connection) -> Sequence[str]:
-        return list(connection.scalars(select(tables.partitions.c.server).order_by(tables.partitions.c.number)))
 
     @reading()
     def mode(self, connection: Connection) -> str | None:

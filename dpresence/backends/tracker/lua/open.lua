@@ -1,10 +1,12 @@
 -- Registers a process on a new connection: see tracker/redis_batches.py, Batches.
 -- ARGV[1], cmsgpack: prefix, process, generation, lease (ms), now (ms), run id of the server,
---   last state known to the process (epoch, run id, number of batches), a new epoch in case one is needed.
+--   last state known to the process (epoch, run id, number of batches), a new epoch in case one is needed, key of the fence.
 -- Returns cmsgpack: epoch, start of the stored data (ms), whether the process was known, the number of the run.
-local prefix, me, generation, lease, now, run, seen, new_epoch = unpack(cmsgpack.unpack(ARGV[1]))
+-- Returns false if the partition is being moved, or was moved to another server: see move.lua.
+local prefix, me, generation, lease, now, run, seen, new_epoch, fence = unpack(cmsgpack.unpack(ARGV[1]))
 local clock = require('clock')
 local call = redis.call
+if call('EXISTS', fence) == 1 then return cmsgpack.pack(false) end
 local meta, processes = prefix .. 'meta', prefix .. 'processes'
 
 local RUNS = 100 -- maximum number of recorded server restarts; a process that last saw an older run causes a reset of all data

@@ -1,0 +1,148 @@
+"""The keys of one partition at one server, as the command sees them that moves the partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from itertools import islice
+from typing import Any, Self
+
+import msgspec
+
+from ...errors import BackendUnavailable
+from ..redis.checks import check_server, refuse_eviction
+from ..redis.connection import RedisConnection, ask
+from ..redis.connections import ConnectionFactory
+from ..redis.scripts import Script, script
+from .redis_server import signal_moved
+from .redis_values import fence_key, key_prefix, lock_key
+
+LEASE_SECONDS = 15
+"""Time after which a mover that does nothing loses its lock."""
+
+_MOVE = script(__package__, "move")
+_SCANNED, _COPIED = 5000, 1000
+"""Keys that one command examines, and keys that one script copies."""
+
+
+class Lost(Exception):
+    """The mover no longer holds the lock, or the server has lost the fence."""
+
+
+class Place:
+    """One partition at one server; a context with a connection, which gives the lock back at its end.
+
+    :param mover: identifies the mover.
+    :ivar prefix: prefix of the keys of the partition.
+    """
+
+    def __init__(self, server: ConnectionFactory, partition: int, mover: str) -> None:
+        self.prefix = key_prefix(server, partition)
+        self._server = server
+        self._partition = partition
+        self._fence, self._lock, self._mover = fence_key(server, partition), lock_key(server, partition), mover
+        self._opened = ExitStack()
+        self._connection: RedisConnection
+        self._script: Script
+
+    def __enter__(self) -> Self:
+        """Connect.
+
+        :raises SettingError: the server is not supported.
+        :raises BackendUnavailable: the server does not answer.
+        """
+        check_server(self._server)
+        refuse_eviction(self._server)
+        with self._server.errors():
+            self._connection = self._server.connect()
+            self._opened.callback(self._connection.disconnect)
+            self._script = Script(self._connection, _MOVE)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._opened, suppress(BackendUnavailable, Lost):
+            self.step("unlock")
+
+    def reconnect(self) -> None:
+        """Replace the connection, on which a reply may be outstanding after an interruption."""
+        with self._server.errors():
+            self._connection.disconnect()
+            self._connection.connect()
+
+    # -- locks and fences
+
+    def lock(self) -> bool:
+        """Take the lock; return False if another mover holds it."""
+        with self._server.errors():
+            return ask(self._connection, "SET", self._lock, self._mover, "NX", "PX", LEASE_SECONDS * 1000) is not None
+
+    def step(self, name: str, *arguments: bytes) -> Any:
+        """Execute a step of ``lua/move.lua``.
+
+        :raises Lost: the lock or the fence is lost; nothing was changed.
+        """
+        request = (self.prefix, self._fence, self._lock, self._mover, LEASE_SECONDS * 1000, name)
+        with self._server.errors():
+            answer = self._script.execute(msgspec.msgpack.encode(request), *arguments)
+        if answer == 0:
+            raise Lost
+        return answer
+
+    def is_used(self) -> bool:
+        """Return whether a process is registered."""
+        return self._exists(f"{self.prefix}processes")
+
+    def is_closed(self) -> bool:
+        """Return whether there is a fence."""
+        return self._exists(self._fence)
+
+    def _exists(self, key: str) -> bool:
+        with self._server.errors():
+            return bool(ask(self._connection, "EXISTS", key))
+
+    def signal(self) -> None:
+        """Tell every process at this server to read the directory."""
+        signal_moved(self._server, self._partition)
+
+    def durability(self) -> dict[str, str]:
+        """Return the options of the server that decide what it may lose; those that its user may not read are missing."""
+        facts = self._server.facts()
+        fsync = self._server.option("appendfsync") if facts["aof_enabled"] == "1" else None
+        found = {"appendonly": facts["aof_enabled"], "appendfsync": fsync, "maxmemory-policy": facts.get("maxmemory_policy")}
+        return {name: value for name, value in found.items() if value is not None}
+
+    # -- keys
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield the keys of the partition; while it is stopped, all of them, some perhaps twice."""
+        cursor = b""
+        while cursor != b"0":
+            self.step("hold")
+            with self._server.errors():
+                cursor, found = ask(self._connection, "SCAN", cursor or b"0", "MATCH", f"{self.prefix}*", "COUNT", _SCANNED)
+            yield from found
+
+    def copy_to(self, other: Place) -> int:
+        """Copy the partition, which is stopped, to another place, where it is stopped as well; return the number of keys."""
+        count = sum(self._copy(keys, other) for keys in _batches(self.keys()))
+        return count + self._copy([self._fence.encode()], other)
+
+    def _copy(self, keys: Sequence[bytes], other: Place) -> int:
+        """Copy the keys that exist; return their number."""
+        count = 0
+        while keys:
+            done, copied, dumped = self.step("dump", *keys)
+            other.step("restore", dumped)
+            keys, count = keys[done:], count + copied
+        return count
+
+    def clear(self) -> None:
+        """Let the partition be elsewhere and delete its keys."""
+        self.step("close")
+        for keys in _batches(self.keys()):
+            self.step("delete", *keys)
+
+
+def _batches(keys: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while batch := list(islice(keys, _COPIED)):
+        yield batch

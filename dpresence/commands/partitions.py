@@ -1,0 +1,95 @@
+"""``dpresence partitions``: where the partitions of the tracker are, and moves between their servers."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ..backends.directory import PartitionMove
+from ..backends.partitions import open_named, url_of
+from ..errors import BackendUnavailable
+from ..settings.allowed import redis_name, redis_url
+from .context import Context, Refused, Subparsers, add, add_group
+
+if TYPE_CHECKING:
+    from ..backends.tracker.moving_place import Place
+
+
+def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add the commands of this module."""
+    group = add_group(commands, "partitions", "the partitions of the tracker in Redis, and their servers")
+    add(group, common, "list", "list the partitions with their servers, and a move that has not ended", _list)
+    moving = add(group, common, "move", "move a partition to another server, while the service runs", _move)
+    moving.add_argument("partition", type=int, help="its number")
+    moving.add_argument("--to", metavar="URL", required=True, help="the other server: a URL, or its name as `partitions list` shows it")
+
+
+def _list(_: argparse.Namespace, context: Context) -> None:
+    servers, move = _stored(context), context.directory.partition_move()
+    for number, server in enumerate(servers):
+        state = _state(context, move, servers) if move and move.partition == number else ""
+        context.output.write(f"{number}  {server}{state and '  '}{state}", partition=number, server=server, state=state or "ok")
+
+
+def _state(context: Context, move: PartitionMove, servers: tuple[str, ...]) -> str:
+    from ..backends.moving import describe
+    from ..backends.tracker.redis_values import lock_key
+
+    server, is_held = open_named(context.settings.redis, servers[move.partition]), False
+    with suppress(BackendUnavailable):
+        is_held = bool(server.command("EXISTS", lock_key(server, move.partition)))
+    return describe(move, servers, is_held)
+
+
+def _move(options: argparse.Namespace, context: Context) -> None:
+    from ..backends.moving import Mover, MoveRefused
+    from ..backends.tracker.moving_place import Place
+
+    _stored(context)
+    redis, target = context.settings.redis, _name(options.to, context)
+
+    def place_of(server: str, partition: int, mover: str) -> Place:
+        return Place(open_named(redis, server), partition, mover)
+
+    try:
+        moved = Mover(context.directory, place_of).move(options.partition, target)
+    except MoveRefused as error:
+        raise Refused(str(error)) from None
+    text = f"partition {options.partition} is at {target}"
+    if moved.keys:
+        text += f": {moved.keys} keys were copied, and it did not answer for {moved.seconds:.2f} s"
+    context.output.write(text, partition=options.partition, server=target, keys=moved.keys, seconds=round(moved.seconds, 3))
+
+
+def _stored(context: Context) -> tuple[str, ...]:
+    """Return the servers of the partitions.
+
+    :raises Refused: the tracker has no partitions.
+    """
+    if context.settings.storage.tracker != "redis":
+        raise Refused("the tracker is not in Redis, so it has no partitions")
+    found = tuple(context.directory.partitions())
+    if not found:
+        raise Refused("no service with its tracker in Redis has been started yet")
+    redis = context.settings.redis
+    return found if len(found) > 1 else (redis_name(redis.tracker_urls[0]),)
+
+
+def _name(given: str, context: Context) -> str:
+    """Return the name of a server that is given as its URL or its name.
+
+    :raises Refused: it is neither, or the services would reach the server by another URL.
+    """
+    redis = context.settings.redis
+    url = given if "://" in given else url_of(redis, given)
+    allowed = redis_url(url)
+    if allowed:
+        raise Refused(f"--to: must be the name of a server, such as 10.0.0.22:6379/0, or {allowed}")
+    name = redis_name(url)
+    used, wanted = urlsplit(url_of(redis, name)), urlsplit(url)
+    credentials = wanted.netloc.rpartition("@")[0]
+    if wanted.scheme != used.scheme or credentials not in ("", used.netloc.rpartition("@")[0]):
+        raise Refused(f"--to: services would reach {name} with the scheme, user and password of another URL: add yours to redis.urls first")
+    return name

@@ -1,0 +1,75 @@
+"""Two processes whose tracker has its partitions at two servers, and a third server."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.backends import load, load_directory
+from dpresence.backends.moving import Mover
+from dpresence.backends.partitions import open_named
+from dpresence.backends.tracker.moving_place import Place
+from dpresence.settings import RedisSettings, Settings, StorageSettings
+from dpresence.settings.allowed import redis_name
+from dpresence.tests.support import FakeClock
+
+from ..partitioned import users_of
+from ..redis import running
+from .steps import PARTITIONS
+
+
+@pytest.fixture(scope="module")
+def others(cooperative_redis):
+    """Two more servers; the settings do not name the last one."""
+    with running() as second, running() as third:
+        yield second, third
+
+
+@pytest.fixture
+def servers(redis_server, others):
+    for server in others:
+        if server.process is None:
+            server.start()
+        server.client.flushall()
+    return redis_server, *others
+
+
+@pytest.fixture
+def settings(tmp_path, servers):
+    redis = RedisSettings(servers[0].url, urls=(servers[0].url, servers[1].url), partitions=PARTITIONS, timeout_seconds=1)
+    return Settings(storage=StorageSettings(f"sqlite:///{tmp_path}/presence.db", tracker="redis", mailbox="sql"), redis=redis)
+
+
+@pytest.fixture
+def names(servers):
+    return [redis_name(server.url) for server in servers]
+
+
+@pytest.fixture
+def processes(settings):
+    """The trackers of two processes."""
+    clock = FakeClock()
+    opened = [load(settings, clock) for _ in range(2)]
+    yield [backends.tracker for backends in opened]
+    for backends in opened:
+        backends.close()
+
+
+@pytest.fixture
+def directory(settings, processes):
+    directory = load_directory(settings, FakeClock())
+    yield directory
+    directory.close()
+
+
+@pytest.fixture
+def mover_of(settings, directory):
+    def make(kind: type[Place] = Place) -> Mover:
+        return Mover(directory, lambda server, partition, mover: kind(open_named(settings.redis, server), partition, mover))
+
+    return make
+
+
+@pytest.fixture
+def users():
+    """One user of each partition."""
+    return [some[0] for some in users_of(1, PARTITIONS)]

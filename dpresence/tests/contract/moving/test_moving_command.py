@@ -1,0 +1,73 @@
+"""``dpresence partitions``."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.backends.directory import PartitionMove
+from dpresence.commands.cli import main
+
+from .steps import MOVED, PARTITIONS, bring, move_until, pass_locks
+
+
+@pytest.fixture
+def command(settings, directory, tmp_path, capsys):
+    """Run ``dpresence partitions``; return the exit status, the output and the error."""
+    redis = settings.redis
+    lines = ["[app:main]", "use = egg:dpresence", f"directory.url = {settings.storage.directory_url}", "tracker = redis"]
+    lines += [f"redis.url = {redis.url}", f"redis.urls = {' '.join(redis.urls)}", f"redis.partitions = {redis.partitions}"]
+    ini = tmp_path / "presence.ini"
+    ini.write_text("\n".join([*lines, "[server:main]", "use = egg:dpresence"]))
+
+    def run(*words):
+        status = main(["--ini", str(ini), "partitions", *words])
+        captured = capsys.readouterr()
+        return status, captured.out.splitlines(), captured.err
+
+    return run
+
+
+def test_the_command_moves_and_lists(processes, users, servers, names, command):
+    bring(processes[0], users)
+    assert command("list") == (0, [f"{number}  {names[number % 2]}" for number in range(PARTITIONS)], "")
+    status, (line,), _ = command("move", "1", "--to", f"unix://{names[2]}")
+    assert (status, line.partition(": ")[0]) == (0, f"partition 1 is at {names[2]}")
+    assert command("list")[1][1] == f"1  {names[2]}"
+    assert command("move", "1", "--to", names[2]) == (1, [], f"dpresence: partition 1 is at {names[2]} already\n")
+
+
+def test_the_list_says_what_to_do_about_a_move_that_has_not_ended(processes, users, servers, names, mover_of, command):
+    repeat = f"repeat `dpresence partitions move 1 --to {names[2]}` to finish it, or with `--to {names[1]}` to take it back"
+    bring(processes[0], users)
+    move_until(mover_of, 4, names[2])
+    assert command("list")[1][1] == f"1  {names[1]}  a move from {names[1]} to {names[2]} is under way"
+    pass_locks(servers)
+    assert command("list")[1][1] == f"1  {names[1]}  a move to {names[2]} was interrupted: {repeat}"
+    mover_of().move(MOVED, names[1])
+    move_until(mover_of, 10, names[2])
+    pass_locks(servers)
+    assert command("list")[1][1].startswith(f"1  {names[2]}  moved from {names[1]}, whose keys have not been deleted: repeat")
+    assert command("move", "1", "--to", names[2]) == (0, [f"partition 1 is at {names[2]}"], "")
+    assert command("list")[1][1] == f"1  {names[2]}"
+
+
+def test_the_list_says_it_also_if_the_server_is_away(servers, names, directory, command):
+    directory.begin_partition_move(PartitionMove("m", MOVED, names[1], names[2]))
+    servers[1].kill()
+    status, lines, _ = command("list")
+    assert (status, len(lines)) == (0, PARTITIONS)
+    assert lines[1].startswith(f"1  {names[1]}  a move to {names[2]} was interrupted: repeat")
+
+
+@pytest.mark.parametrize(
+    ("to", "text"),
+    [
+        ("ftp://a", "--to: must be the name of a server, such as 10.0.0.22:6379/0, or a redis://"),
+        ("redis://:Canary7x@10.0.0.9", "--to: services would reach 10.0.0.9:6379/0 with the scheme, user and password of another URL"),
+        ("rediss://10.0.0.9", "--to: services would reach 10.0.0.9:6379/0 with the scheme, user and password of another URL"),
+    ],
+)
+def test_a_server_that_services_would_not_reach_is_refused(command, to, text):
+    status, out, error = command("move", "1", "--to", to)
+    assert (status, out) == (1, [])
+    assert error.startswith(f"dpresence: {text}") and "Canary7x" not in error
