@@ -32,6 +32,7 @@ ANYWHERE = {"gevent", "msgspec"}
 SIDEWAYS = {  # within a level: importer and imported module
     ("model", "errors"),
     ("texts", "confusables"),
+    ("confusables", "dots"),
     ("ini", "settings"),
     ("ini_file", "ini"),
     ("messages", "settings"),
