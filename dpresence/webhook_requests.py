@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from .outbound import FetchFailed, Resolve, Response, Target, wait_seconds
 from .public_fetcher import public_fetcher
 from .settings import OutboundSettings
 
+log = logging.getLogger(__name__)
+
 SECONDS = 15.0
 """Maximum duration of an attempt."""
 SECRET_PREFIX = "whsec_"  # noqa: S105 not a secret
 _ERROR_CHARACTERS = 200
+_NO_ADDRESS = "the name has no public address"
 _ANY_STATUS = range(100, 600)
 _SUCCESS = range(200, 300)
 
@@ -90,8 +94,7 @@ class WebhookRequests:
             with self._fetcher.deadline():
                 answer = self._post(Target.parse(url), make)
         except FetchFailed as failed:
-            outcome: Outcome = "status" if failed.failure == "size" else failed.failure
-            return Result(outcome, None, failed.cause[:_ERROR_CHARACTERS], _milliseconds_since(began))
+            return _failure(url, failed, _milliseconds_since(began))
         taken, status = _milliseconds_since(began), answer.status
         if status in _SUCCESS:
             return Result("delivered", status, "", taken)
@@ -105,6 +108,15 @@ class WebhookRequests:
             return message.body, message.headers
 
         return self._fetcher.request("POST", target, addresses=addresses, prepare=prepare, statuses=_ANY_STATUS, reads=False)
+
+
+def _failure(url: str, failed: FetchFailed, milliseconds: int) -> Result:
+    """Return the result of a failure. Of a look-up it has no address: a name of the operator's network may be below any domain."""
+    outcome: Outcome = "status" if failed.failure == "size" else failed.failure
+    if outcome == "dns":
+        log.info("a webhook at %s was sent nothing: %s", Target.parse(url).authority, failed.cause)
+    cause = _NO_ADDRESS if outcome == "dns" else failed.cause
+    return Result(outcome, None, cause[:_ERROR_CHARACTERS], milliseconds)
 
 
 def _milliseconds_since(began: float) -> int:

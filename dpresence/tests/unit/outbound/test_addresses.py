@@ -13,6 +13,7 @@ import pytest
 from dpresence.networks import is_public
 from dpresence.proofs import DomainProofs
 from dpresence.settings import OutboundSettings
+from dpresence.webhook_requests import WebhookRequests
 
 from .child import DOMAIN, found
 from .peers import details, failure, ok, peer, says
@@ -78,6 +79,20 @@ def test_a_name_without_an_address_is_dns(error):
 
     assert details(DomainProofs(OutboundSettings(), resolve=resolve)) == "dns"
     assert details(DomainProofs(OutboundSettings(), resolve=lambda *_, **__: [])) == "dns"
+
+
+def test_a_developer_whose_webhook_leads_to_a_name_of_the_operators_network_learns_neither_its_address_nor_that_it_exists(caplog):
+    def fail(*_, **__):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    answers = [fail, lambda *_, **__: [], lambda *_, **__: found("10.1.2.3"), lambda *_, **__: found("8.8.8.8", "fd00::1")]
+    with caplog.at_level("INFO"):
+        sent = [
+            WebhookRequests(OutboundSettings(), resolve=resolve).post("https://db.example.org/hook", pytest.fail) for resolve in answers
+        ]
+    assert {(result.outcome, result.status, result.error) for result in sent} == {("dns", None, "the name has no public address")}
+    assert "a webhook at db.example.org was sent nothing: the address 10.1.2.3 is not public" in caplog.text
+    assert "/hook" not in caplog.text
 
 
 def test_a_lookup_that_hangs_is_timeout():
