@@ -39,9 +39,9 @@ def faulty():
 
 
 def visit(server):
-    """Do what makes every method run: all kinds of frames, and of ends."""
+    """Do what makes every method run: all kinds of frames, and of ends. The service ends the silent ones while the last one drains."""
     clients = []
-    for act in (busy, rude, slow, closing, silent, cut, aborting, draining, early, raising, unreadable, unusual):
+    for act in (busy, rude, slow, closing, silent, cut, aborting, early, raising, unreadable, unusual, draining):
         with suppress(*GONE):
             client = Client(server.port, upgrade=False, receive_buffer=4096 if act in (slow, draining) else 0)
             clients.append(client)
