@@ -1,4 +1,4 @@
-"""The figures of all fault tests: printed as one table at the end and written to ``build/faults.md``."""
+"""The figures of all fault tests: printed as one table at the end and appended to ``build/faults.md``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 
 from ..contract.postgresql import Server as PostgreSQL
-from .support import Figures
+from .support import Figures, table
 
 FIGURES = pytest.StashKey[Figures]()
+PROPERTY = "figures"
+"""Name of the property of a test with its figures, which goes to the controller of pytest-xdist with the test's report."""
 REPORT = Path(__file__).parents[3] / "build" / "faults.md"
 
 
 @pytest.fixture
 def figures(request):
     figures = request.config.stash.setdefault(FIGURES, Figures())
-    figures.begin()
+    request.node.user_properties.append((PROPERTY, figures.begin()))
     return figures
 
 
@@ -27,10 +29,12 @@ def postgresql():
     server.remove()
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    figures = config.stash.get(FIGURES, None)
-    if figures and figures.rows:
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for kind in terminalreporter.stats.values() for report in kind if getattr(report, "when", "") == "call"]
+    rows = [row for report in reports for row in dict(report.user_properties).get(PROPERTY, ())]
+    if rows:
         REPORT.parent.mkdir(exist_ok=True)
-        REPORT.write_text(figures.table(), encoding="utf-8")
+        with REPORT.open("a", encoding="utf-8") as report:
+            report.write(table(rows) + "\n")
         terminalreporter.section("faults")
-        terminalreporter.write(figures.table())
+        terminalreporter.write(table(rows))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,10 @@ class Figures:
     stalls: Stalls = field(default_factory=Stalls)
     _stalled_before: float = 0.0
 
-    def begin(self) -> None:
-        """Forget the stalls before a test."""
-        self._stalled_before = self.stalls.seconds
+    def begin(self) -> list[tuple[str, str, str, str, str]]:
+        """Forget the figures and stalls before a test; return the list that will have its figures."""
+        self.rows, self._stalled_before = [], self.stalls.seconds
+        return self.rows
 
     def count(self, test: str, what: str, value: float, stated: float) -> None:
         """Note a count or size that must not be exceeded."""
@@ -71,10 +73,11 @@ class Figures:
     def _note(self, test: str, what: str, value: str, stated: str, holds: bool) -> None:
         self.rows.append((test, what, value, stated, "" if not stated else "yes" if holds else "NO"))
 
-    def table(self) -> str:
-        """Return all as a Markdown table."""
-        head = [("T", "what", "measured", "stated", "holds"), ("--", "--", "--", "--", "--")]
-        return "".join("| " + " | ".join(row) + " |\n" for row in [*head, *self.rows])
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Return figures as a Markdown table."""
+    head = [("T", "what", "measured", "stated", "holds"), ("--", "--", "--", "--", "--")]
+    return "".join("| " + " | ".join(row) + " |\n" for row in [*head, *rows])
 
 
 class Attack:

@@ -22,7 +22,7 @@ from .beside import Meanwhile
 from .cluster import stores
 from .society import Actor, Society
 from .stored import redis_keys, rows
-from .support import MIB, Figures, slope
+from .support import MIB, Figures, slope, table
 
 pytestmark = pytest.mark.faults
 
@@ -229,7 +229,7 @@ def test_t20_a_cluster_stays_right_and_level(tmp_path, figures):
     finally:
         figures.rows += mine.rows
         REPORT.parent.mkdir(exist_ok=True)
-        REPORT.write_text(f"# Soak of {MINUTES:g} minutes, seed {SEED}\n\n{mine.table()}", encoding="utf-8")
+        REPORT.write_text(f"# Soak of {MINUTES:g} minutes, seed {SEED}\n\n{table(mine.rows)}", encoding="utf-8")
     judge(soak, left)
 
 
