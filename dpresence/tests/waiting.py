@@ -26,17 +26,18 @@ NOT_YET = (
     redis.TimeoutError,
 )
 """Errors of a file that is not written, a server that does not listen and a backend that is away: the check is made again."""
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.1
 T = TypeVar("T")
 
 
 def eventually(check: Callable[[], T], seconds: float = PATIENCE_SECONDS, also: tuple[type[Exception], ...] = ()) -> T:
     """Wait until a check returns something true, and return that; greenlets run meanwhile.
 
-    :param check: is called every 10 ms; an error of ``NOT_YET`` means the same as something false.
+    :param check: is called every 10 ms, and less often after a while; an error of ``NOT_YET`` means the same as something false.
     :param also: more errors of which that holds.
     :raises AssertionError: nothing true came in time; it quotes the check and names its last value or error.
     """
-    until = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
         try:
             last: object = (found := check())
@@ -44,9 +45,10 @@ def eventually(check: Callable[[], T], seconds: float = PATIENCE_SECONDS, also: 
                 return found
         except (*NOT_YET, *also) as error:
             last = error
-        if time.monotonic() > until:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"after {seconds} s there is still {last!r} from {_quoted(check)}") from None
-        gevent.sleep(0.01)
+        gevent.sleep(min(max(SHORTEST_PAUSE_SECONDS, waited / 10), LONGEST_PAUSE_SECONDS))
 
 
 def turn_loop(times: int = 20) -> None:
