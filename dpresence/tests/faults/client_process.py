@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,9 +16,13 @@ import requests
 from dpresence.tests.contract_check import check_answer, check_frame
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
-from ..live.clients import Application
+from ..live.clients import Application, activate
+from ..live.service import Service, Site
 from .cluster import seed_people
 
+PEOPLE = 6
+FAST = {"presence__status_rate": 1000, "presence__status_burst": 10000, "channels__device_frame_rate": 10000}
+"""Settings of a service that limits no device."""
 CLIENTS = Path(__file__).parents[3] / "clients"
 COMMANDS = {
     "sync": [sys.executable, "-W", "ignore", "-m", "dpresence.tests.faults.client_driver", "sync"],
@@ -129,3 +134,21 @@ def agree(worlds: Iterable[World]) -> None:
     """Wait until every client is right about everything."""
     for world in worlds:
         world.agree()
+
+
+@contextmanager
+def clients(kinds: Iterable[str], folder: Path, origin: str, port: int, database: str, people: int = PEOPLE) -> Iterator[list[World]]:
+    """A world of each client, all signed in and right; ``port`` is where they connect to."""
+    with ExitStack() as stack:
+        worlds = []
+        for kind in kinds:
+            application = activate(origin, stack.enter_context(Site()), name=kind)
+            store = folder / f"{kind}.json"
+            worlds.append(stack.enter_context(World(kind, application, f"http://127.0.0.1:{port}", database, store, people)))
+        agree(worlds)
+        yield worlds
+
+
+def database_of(service: Service) -> str:
+    """Return the URL of a service's database."""
+    return f"sqlite:///{service.ini.with_name('live.db')}"

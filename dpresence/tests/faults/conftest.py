@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ..contract.postgresql import Server as PostgreSQL
+from .client_process import CLIENTS, COMMANDS
 from .support import Figures, table
 
 FIGURES = pytest.StashKey[Figures]()
@@ -27,6 +31,16 @@ def postgresql():
     server = PostgreSQL()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    """The clients that run here."""
+    if shutil.which("node") is None:
+        assert os.environ.get("CI") != "true", "node is not installed"
+        return [kind for kind in COMMANDS if kind != "Node"]
+    subprocess.run(["node", "scripts/copy-device.mjs"], cwd=CLIENTS / "js", check=True, timeout=60)
+    return list(COMMANDS)
 
 
 def pytest_terminal_summary(terminalreporter):
