@@ -145,13 +145,19 @@ pages: build ## Test the pages in Chromium; writes the pictures of docs/pages.md
 	@mkdir -p docs/pages
 	for picture in $$(grep -o 'pages/[a-z-]*\.png' docs/pages.md); do cp build/$$picture docs/$$picture; done
 
-# The first half measures nothing and mostly waits; the second half measures latency, CPU time and memory.
+# The first part measures nothing. Tests of the second part mostly wait, and their bounds are wide: they run side by side, the longest first.
+# Those of the third part measure latency, CPU time and memory, need a rate of load, or count refusals.
 TESTS = dpresence/tests
-CLOCKS = $(TESTS)/faults/test_clocks.py
+named = $(patsubst %,$(TESTS)/faults/test_%.py,$(1))
+CLOCKS = $(call named,clocks)
+WAITING = $(call named,soak webhooks clients internal_errors frozen_workers)
+FAULTS = $(BIN)/python -m pytest -m faults --durations=10
 
 faults: build ## Attack and break a service; writes figures to build/faults.md
-	$(BIN)/python -m pytest -m faults -n 4 --dist loadfile --durations=10 $(CLOCKS) $(addprefix $(TESTS)/,browser live unit web) $(CLIENT)/tests
-	$(BIN)/python -m pytest -m faults --durations=10 --ignore $(CLOCKS) $(addprefix $(TESTS)/,contract faults)
+	rm -f build/faults.md
+	$(FAULTS) -n 4 --dist loadfile $(CLOCKS) $(addprefix $(TESTS)/,browser contract live unit web) $(CLIENT)/tests
+	$(FAULTS) -n 3 --dist loadfile $(WAITING)
+	$(FAULTS) $(filter-out $(CLOCKS) $(WAITING),$(sort $(wildcard $(call named,*))))
 
 SOAK_MINUTES ?= 60
 

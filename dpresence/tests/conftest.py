@@ -21,7 +21,8 @@ SHIPPED_PRAGMAS = {name: getattr(sqlite, name) for name in ("_DURABLE", "_NONDUR
 class Scheduling(LoadFileScheduling):
     """Gives a worker one file after another, in the order of the folders. Two workers get half of the browser tests each, and a Chromium.
 
-    These come first: they mostly wait, and other workers use the processors meanwhile. Tests that sleep for a minute run side by side.
+    These come first: they mostly wait, and other workers use the processors meanwhile. Tests that sleep for a minute run side by side,
+    and the tests of internal errors by kind of error.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -30,6 +31,8 @@ class Scheduling(LoadFileScheduling):
         folder, _, name = file.rpartition("/")
         if folder.endswith("/browser"):
             return f"{folder}, {'first' if name < 'test_h' else 'second'} half"
+        if name == "test_internal_errors.py":
+            return f"{file}, {nodeid.rpartition('-')[2]}"
         return nodeid if name == "test_clocks.py" else file
 
 
