@@ -105,20 +105,20 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     issuer, token = _development(settings, clock, token_file) if settings.identity.development else (None, None)
     providers = load_providers(settings.oidc, clock)
     verifiers, clients = Verifiers(_verifiers(settings, issuer, providers, clock)), load_clients(settings, providers, clock)
-    backends = load_backends(settings, clock, serving=True)
+    outbound, logo = settings.outbound, _logo(settings)
+    fetching = DomainProofs(outbound), PushServices(settings, clock), WebhookRequests(outbound)
+    backends = load_backends(settings, clock, serving=True)  # after all that a wrong setting refuses
     _check_mode(settings, backends)
     if settings.storage.tracker == "memory":  # one process: a former one that was killed has left its leases
         backends.directory.release_webhooks(None)
     metrics, hub = Metrics(clock), Hub()
     gate = Gate(settings, clock, metrics)
-    outbound = settings.outbound
-    fetching = DomainProofs(outbound), PushServices(settings, clock), WebhookRequests(outbound)
     services = Services(backends, verifiers, *fetching, hub, metrics, settings, clock)
     observation = Observation(services, gate, backends, clients)
     services.operator_metrics.gauges, services.operator_metrics.counts = observation.gauges, observation.counts
     gate.on_wait = services.feeds.expect_reconnect
     background = Background(services, clients.providers, observation.runtime, settings)
-    return ServerRegistry(settings, clock, backends, services, clients, _logo(settings), issuer, token, gate, background)
+    return ServerRegistry(settings, clock, backends, services, clients, logo, issuer, token, gate, background)
 
 
 def _logo(settings: Settings) -> Picture | None:
