@@ -56,12 +56,16 @@ def transaction(
     return decorate
 
 
-def reading(*, urgent: bool = False, single: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
+def reading(
+    *, urgent: bool = False, single: bool = False, key: Callable[..., str] | None = None
+) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
     """Run a backend's method in one read-only transaction; see ``Database.read``.
 
     :param single: the method executes one statement.
+    :param key: returns the queue key of a call from its arguments; ``owner_of`` by default.
     """
-    return lambda method: _in_transaction(method, functools.partial(Database.read, single=True) if single else Database.read, urgent)
+    read = functools.partial(Database.read, single=True) if single else Database.read
+    return lambda method: _in_transaction(method, read, urgent, key)
 
 
 def nondurable(*, urgent: bool = False, key: Callable[..., str] | None = None) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:

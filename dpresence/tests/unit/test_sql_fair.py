@@ -203,6 +203,29 @@ def test_a_developer_who_calls_as_many_applications_is_one_queue(queued, call):
     assert made.index(APPLICATIONS) <= AHEAD
 
 
+@pytest.mark.parametrize("call", [lambda it: it.application("app-1"), lambda it: it.icon("app-1", "version")])
+def test_somebody_who_asks_for_the_icon_of_an_application_again_and_again_takes_nothing_of_its_developers_share(queued, call):
+    directory, refused, made = SqlDirectory(queued), [], []
+    application(directory, person(directory, "dev"))
+    assert directory.application("app-1")
+    began = gevent.spawn(queued.run, lambda connection: native_sleep(0.1), key="somebody")
+
+    def ask():
+        try:
+            call(directory)
+        except BackendUnavailable:
+            refused.append(1)
+        made.append("asked")
+
+    def use():
+        directory.count_grants("app-1")
+        made.append("used")
+
+    gevent.joinall([began, *(gevent.spawn(ask) for _ in range(2 * FLOOD)), gevent.spawn(use)], raise_error=True)
+    answered = made[len(refused) :]
+    assert refused and answered.index("used") <= AHEAD
+
+
 def test_a_developer_with_many_cookies_and_assertions_is_one_queue(queued):
     directory = SqlDirectory(queued)
     mallory = person(directory, "mallory")

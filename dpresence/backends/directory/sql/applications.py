@@ -21,6 +21,8 @@ from .requester_checks import check_owner, lock_account, lock_own_application
 from .rows import APPLICATIONS, GRANTS, KEYS
 from .webhooks import delete_webhook
 
+_BY_ANYBODY = "public "
+"""Before the id of an application, the queue key of what anybody may cause to be read: it takes nothing of its developer's share."""
 _VERSION_LENGTH = 32
 """Length of the version of an icon, in hexadecimal digits."""
 
@@ -39,7 +41,7 @@ class SqlApplications(ApplicationStore):
             raise TooMany(f"applications: at most {limit} for one developer")
         APPLICATIONS.add(connection, application)
 
-    @reading()
+    @reading(key=lambda appid: f"{_BY_ANYBODY}{appid}")
     def application(self, connection: Connection, appid: str) -> Application | None:
         found = APPLICATIONS.find(connection, applications.c.id == appid)
         if found:
@@ -118,7 +120,7 @@ class SqlApplications(ApplicationStore):
             connection.execute(insert(application_icons).values(appid=appid, data=icon))
         return changed
 
-    @reading()
+    @reading(key=lambda appid, version: f"{_BY_ANYBODY}{appid}")
     def icon(self, connection: Connection, appid: str, version: str) -> bytes | None:
         query = select(application_icons.c.data).join(applications, applications.c.id == application_icons.c.appid)
         return connection.scalar(query.where(application_icons.c.appid == appid, applications.c.icon == version))
