@@ -20,7 +20,7 @@ const MINUTE_MS = 60000;
 /** @type {[name: string, title: string, caption: (last: string, peak: string) => string][]} */
 const PLOTS = [
   ["devices", _("Connected devices"), (last, peak) => _("%(last)s now, peak %(peak)s", { last, peak })],
-  ["updates", _("Updates sent per minute"), (last, peak) => _("%(last)s this minute, peak %(peak)s", { last, peak })],
+  ["updates", _("Status changes per minute"), (last, peak) => _("%(last)s this minute, peak %(peak)s", { last, peak })],
   ["errors", _("Errors per minute"), (last, peak) => _("%(last)s this minute, peak %(peak)s", { last, peak })],
 ];
 const COLUMNS = ["devices", "users", "applications", "updates", "errors", "slow_readers"];

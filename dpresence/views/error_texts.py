@@ -62,7 +62,7 @@ ANYWHERE: dict[int, Explanation] = {
     ),
     117: Explanation(
         N_("Too many requests"),
-        N_("You can do this only a limited number of times in a while."),
+        N_("You can do this only so often."),
         N_("Wait a little."),
         "again",
     ),
@@ -189,7 +189,7 @@ SIGN_IN: dict[int, Explanation] = {
             "or the operator has released it for someone else. You cannot sign in to it, so that nobody takes it over."
         ),
         N_(
-            "Sign in with the provider and the account that you used before. If your address has changed, or if you did so, "
+            "Sign in with the provider and the account that you used before. If you did so, or if your address has changed, "
             "ask the operator."
         ),
         "sign in",

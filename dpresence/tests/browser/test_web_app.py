@@ -145,7 +145,7 @@ def test_a_new_version_takes_over_when_its_user_wants_it(sue: Person, browser: B
     browser.open(browser.url)
     browser.wait(lambda it: it.run("return Boolean(navigator.serviceWorker.controller)"))
     browser.run("window.before = true; navigator.serviceWorker.dispatchEvent(new Event('controllerchange'))")
-    browser.click("Show it")
+    browser.click("Reload")
     browser.wait(lambda it: it.run("return !window.before") and it.find("#connection").text == "Connected")
     browser.console()
 
