@@ -14,14 +14,14 @@ MONITORING = ["contrib/prometheus/alerts.yml", "contrib/grafana/dpresence.json"]
 
 
 class BuildWithCommit(build_py):
-    """Writes dpresence/built.py: SOURCE_COMMIT, or the commit that Git names, and SOURCE_URL and SOURCE_BUILD."""
+    """Writes dpresence/build_info.py: SOURCE_COMMIT, or the commit that Git names, and SOURCE_URL and SOURCE_BUILD."""
 
     def run(self):
         """Build the modules, and replace that one."""
         super().run()
         if not self.editable_mode:
             known = {"source": os.environ.get("SOURCE_URL"), "commit": commit(), "build": os.environ.get("SOURCE_BUILD")}
-            built = Path(self.build_lib, "dpresence", "built.py")
+            built = Path(self.build_lib, "dpresence", "build_info.py")
             text = built.read_text(encoding="utf-8").replace("= {}", f"= { ({key: value for key, value in known.items() if value})!r}")
             built.write_text(text, encoding="utf-8")
 

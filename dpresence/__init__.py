@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from .built import BUILD
+from .build_info import BUILD
 
 RELEASE = "0.1.0"
 __version__ = f"{RELEASE}+g{BUILD['commit'][:12]}" if "commit" in BUILD else RELEASE

@@ -27,11 +27,11 @@ from .mail import MailServer
 from .metrics import Metrics
 from .observation import Observation
 from .pictures import Picture, load_picture
-from .private import warn_of_readers, warn_of_secrets, warn_of_writers
 from .proofs import DomainProofs
 from .push import PushServices
 from .registry import KEY, Registry
 from .request import Request
+from .secret_files import warn_of_readers, warn_of_secrets, warn_of_writers
 from .service import Services
 from .settings import Settings
 from .webhook_requests import WebhookRequests

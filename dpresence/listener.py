@@ -18,7 +18,7 @@ from geventwebsocket.server import WebSocketServer
 from .channels.first_request import FirstRequest, FirstRequests
 from .channels.handshake import Gate, Ticker, WebsocketHandler
 from .errors import SettingError
-from .private import warn_of_readers
+from .secret_files import warn_of_readers
 from .settings import ServerSettings
 from .worker import not_free
 

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Literal, get_args
 
 from .errors import CloseCode, errno_table
-from .model.webhooks import Outcome
+from .model.webhooks import AttemptResult
 
 PREFIX = "dpresence_"
 _VERIFIERS = ("browserid", "oidc", "none", "ticket", "credential", "key")
@@ -140,7 +140,7 @@ FAMILIES = (
         "counter",
         "Requests to webhooks: delivered, status (refused by the endpoint), timeout, dns, refused (no connection), tls.",
         ("outcome",),
-        initial=tuple((outcome,) for outcome in get_args(Outcome)),
+        initial=tuple((outcome,) for outcome in get_args(AttemptResult)),
     ),
     Family("webhook", "histogram", "Duration of requests to webhooks."),
     Family("retry_operations", "gauge", "Operations that wait until a backend is available again."),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from time import perf_counter, time
 
-from .model.webhooks import Outcome
+from .model.webhooks import AttemptResult
 from .networks import is_public, look_up
 from .outbound import FetchFailed, Resolve, Response, Target, wait_seconds
 from .public_fetcher import public_fetcher
@@ -37,13 +37,13 @@ class SignedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DeliveryResult:
     """The result of an attempt; see ``WebhookAttempt``.
 
     :param retry_after: seconds until the next attempt that the endpoint asks for; 0 without such a wish.
     """
 
-    outcome: Outcome
+    outcome: AttemptResult
     status: int | None
     error: str
     milliseconds: int
@@ -82,7 +82,7 @@ class WebhookRequests:
         self._loopback = settings.allow_loopback
         self._fetcher = public_fetcher(settings, seconds=SECONDS, body_bytes=0, resolve=resolve, is_public=is_public)
 
-    def post(self, url: str, make: Callable[[], SignedMessage]) -> Result:
+    def post(self, url: str, make: Callable[[], SignedMessage]) -> DeliveryResult:
         """Send a message and return the result. Redirects are not followed, and the body of the answer is not read.
 
         :param url: as ``domains.check_webhook_url`` accepted it.
@@ -97,8 +97,8 @@ class WebhookRequests:
             return _failure(url, failed, _milliseconds_since(began))
         taken, status = _milliseconds_since(began), answer.status
         if status in _SUCCESS:
-            return Result("delivered", status, "", taken)
-        return Result("status", status, f"status {status}", taken, wait_seconds(answer.headers.get("Retry-After", ""), time()))
+            return DeliveryResult("delivered", status, "", taken)
+        return DeliveryResult("status", status, f"status {status}", taken, wait_seconds(answer.headers.get("Retry-After", ""), time()))
 
     def _post(self, target: Target, make: Callable[[], SignedMessage]) -> Response:
         addresses = ["127.0.0.1"] if self._loopback and target.host in ("localhost", "127.0.0.1") else self._fetcher.addresses(target)
@@ -110,13 +110,13 @@ class WebhookRequests:
         return self._fetcher.request("POST", target, addresses=addresses, prepare=prepare, statuses=_ANY_STATUS, reads=False)
 
 
-def _failure(url: str, failed: FetchFailed, milliseconds: int) -> Result:
+def _failure(url: str, failed: FetchFailed, milliseconds: int) -> DeliveryResult:
     """Return the result of a failure. Of a look-up it has no address: a name of the operator's network may be below any domain."""
-    outcome: Outcome = "status" if failed.failure == "size" else failed.failure
+    outcome: AttemptResult = "status" if failed.failure == "size" else failed.failure
     if outcome == "dns":
         log.info("a webhook at %s was sent nothing: %s", Target.parse(url).authority, failed.cause)
     cause = _NO_ADDRESS if outcome == "dns" else failed.cause
-    return Result(outcome, None, cause[:_ERROR_CHARACTERS], milliseconds)
+    return DeliveryResult(outcome, None, cause[:_ERROR_CHARACTERS], milliseconds)
 
 
 def _milliseconds_since(began: float) -> int:

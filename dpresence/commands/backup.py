@@ -14,8 +14,8 @@ from typing import Any
 from .. import __version__
 from ..backends import check_database
 from ..errors import SettingError
-from ..private import create
-from .context import Context, Refused, Subparsers, add
+from ..secret_files import create
+from .context import CommandFailed, Context, Subparsers, add
 from .sql import dump, is_filled, load_dump, name_in_backup
 from .upkeep import LONG_SECONDS
 
@@ -38,7 +38,7 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 def _backup(options: argparse.Namespace, context: Context) -> None:
     folder: Path = options.folder.absolute()
     if folder.exists():
-        raise Refused(f"{folder}: exists already; a backup needs a new folder")
+        raise CommandFailed(f"{folder}: exists already; a backup needs a new folder")
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -47,7 +47,7 @@ def _backup(options: argparse.Namespace, context: Context) -> None:
         _write(partial / MANIFEST, json.dumps(manifest, indent=2))
         partial.rename(folder)
     except OSError as error:
-        raise Refused(f"{folder}: {error.strerror}") from None
+        raise CommandFailed(f"{folder}: {error.strerror}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     size = sum(path.stat().st_size for path in folder.iterdir())
@@ -92,17 +92,17 @@ def _write(file: Path, content: str | Iterator[str]) -> None:
 def verified(folder: Path) -> dict[str, Any]:
     """Return the manifest of a backup whose files are complete.
 
-    :raises Refused: a file is missing or was changed, or another version made the backup.
+    :raises CommandFailed: a file is missing or was changed, or another version made the backup.
     """
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         for name, expected in manifest["files"].items():
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
-                raise Refused(f"{folder / name}: was changed after the backup")
+                raise CommandFailed(f"{folder / name}: was changed after the backup")
     except (OSError, ValueError, KeyError) as error:
-        raise Refused(f"{folder}: is not a complete backup ({error})") from None
+        raise CommandFailed(f"{folder}: is not a complete backup ({error})") from None
     if manifest.get("format") != FORMAT:
-        raise Refused(f"{folder}: was written by another version ({manifest.get('version')})")
+        raise CommandFailed(f"{folder}: was written by another version ({manifest.get('version')})")
     return manifest
 
 
@@ -129,12 +129,12 @@ def _prepare(folder: Path, context: Context) -> None:
 def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: Context) -> None:
     """Refuse what would overwrite anything without ``--force``, and a backup for which the ini has no place, before anything is changed.
 
-    :raises Refused: something would be overwritten, or the backup is of another kind of database.
+    :raises CommandFailed: something would be overwritten, or the backup is of another kind of database.
     :raises SettingError: the backup has a mailbox in Redis, and the ini has none.
     """
     settings = context.settings
     if name_in_backup(settings) != manifest["database"]:
-        raise Refused(
+        raise CommandFailed(
             f"the backup has {manifest['database']}, and directory.url is of the other kind: restore it there, and use dpresence copy"
         )
     if _MAILBOX in manifest["files"] and settings.storage.mailbox != "redis":
@@ -148,7 +148,7 @@ def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: C
     if settings.storage.mailbox == "redis" and (next(context.mailbox.records(), None) or next(context.mailbox.inbox_records(), None)):
         filled.append("the mailbox")
     if filled and not force:
-        raise Refused(f"not empty: {' and '.join(filled)}; --force overwrites")
+        raise CommandFailed(f"not empty: {' and '.join(filled)}; --force overwrites")
 
 
 def _restore_others(folder: Path, manifest: dict[str, Any], context: Context) -> None:

@@ -16,7 +16,7 @@ import gevent
 from .. import __version__
 from ..errors import BackendUnavailable, NotFound, SettingError
 from . import accounts, applications, backup, copy, doctor, grants, partitions, upkeep
-from .context import Context, Refused
+from .context import CommandFailed, Context
 from .output import Output
 
 EXIT_CODES = """
@@ -106,7 +106,7 @@ def execute(options: argparse.Namespace) -> int:
             return int(options.run(options, context) or 0)
     except gevent.Timeout:
         return _fail(f"not done within {seconds:g} s", 5)
-    except (NotFound, Refused) as error:
+    except (NotFound, CommandFailed) as error:
         return _fail(error.error if isinstance(error, NotFound) else str(error), 1)
     except SettingError as error:
         return _fail(str(error), 3)

@@ -28,11 +28,11 @@ Subparsers = Any
 """The type of ``add_subparsers``, which argparse does not export."""
 
 
-class Refused(Exception):
+class CommandFailed(Exception):
     """The command does not do it; the text says why."""
 
 
-class NotStartedYet(Refused):
+class NotStartedYet(CommandFailed):
     """The command needs a database, and no start of the service has created one."""
 
 

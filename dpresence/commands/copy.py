@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..backends import load_mailbox
 from ..backends.mailbox import InboxRecord, Record
-from .context import Context, Refused, Subparsers, add
+from .context import CommandFailed, Context, Subparsers, add
 from .output import Output
 from .sql import copy_database
 from .upkeep import LONG_SECONDS
@@ -46,20 +46,20 @@ def _url(text: str) -> str:
 
 def _copy_mailbox(options: argparse.Namespace, context: Context) -> None:
     if {options.source, options.target} != set(MAILBOXES):
-        raise Refused("--from and --to must be two databases, or sql and redis")
+        raise CommandFailed("--from and --to must be two databases, or sql and redis")
     settings = context.settings
     source, target = (
         load_mailbox(replace(settings, storage=replace(settings.storage, mailbox=name)), lambda: context.directory)
         for name in (options.source, options.target)
     )
     if next(target.records(), None) or next(target.inbox_records(), None):
-        raise Refused(f"the mailbox in {options.target} has notifications: it must be empty")
+        raise CommandFailed(f"the mailbox in {options.target} has notifications: it must be empty")
     records = list(source.records())
     target.restore(records)
     entries = target.load_inboxes(source.inbox_records())
     same = sorted(map(_content, records)) == sorted(map(_content, target.records()))
     if not same or _digest(source.inbox_records()) != _digest(target.inbox_records()):
-        raise Refused("the copied notifications are not the same")
+        raise CommandFailed("the copied notifications are not the same")
     context.output.show(notifications=len(records), inbox_entries=entries)
 
 

@@ -12,8 +12,8 @@ from ..errors import BackendUnavailable, NoDatabaseYet, SettingError
 from ..files import files_needed, limit_of
 from ..identity.oidc import load_providers
 from ..mail import MailServer
-from ..private import readers, writers
 from ..push.vapid import load_keys, subject
+from ..secret_files import readers, writers
 from .channel import check_channel
 from .context import Context, Subparsers, add
 from .event_stream import check_event_stream

@@ -11,7 +11,7 @@ from ..backends.directory import PartitionMove
 from ..backends.partitions import open_named, url_of
 from ..errors import BackendUnavailable
 from ..settings.allowed import redis_name, redis_url
-from .context import Context, Refused, Subparsers, add, add_group
+from .context import CommandFailed, Context, Subparsers, add, add_group
 
 if TYPE_CHECKING:
     from ..backends.tracker.moving_place import Place
@@ -56,7 +56,7 @@ def _move(options: argparse.Namespace, context: Context) -> None:
     try:
         moved = Mover(context.directory, place_of).move(options.partition, target)
     except MoveRefused as error:
-        raise Refused(str(error)) from None
+        raise CommandFailed(str(error)) from None
     text = f"partition {options.partition} is at {target}"
     if moved.keys:
         text += f": {moved.keys} keys were copied, and it did not answer for {moved.seconds:.2f} s"
@@ -66,13 +66,13 @@ def _move(options: argparse.Namespace, context: Context) -> None:
 def _stored(context: Context) -> tuple[str, ...]:
     """Return the servers of the partitions.
 
-    :raises Refused: the tracker has no partitions.
+    :raises CommandFailed: the tracker has no partitions.
     """
     if context.settings.storage.tracker != "redis":
-        raise Refused("the tracker is not in Redis, so it has no partitions")
+        raise CommandFailed("the tracker is not in Redis, so it has no partitions")
     found = tuple(context.directory.partitions())
     if not found:
-        raise Refused("no service with its tracker in Redis has been started yet")
+        raise CommandFailed("no service with its tracker in Redis has been started yet")
     redis = context.settings.redis
     return found if len(found) > 1 else (redis_name(redis.tracker_urls[0]),)
 
@@ -80,16 +80,18 @@ def _stored(context: Context) -> tuple[str, ...]:
 def _name(given: str, context: Context) -> str:
     """Return the name of a server that is given as its URL or its name.
 
-    :raises Refused: it is neither, or the services would reach the server by another URL.
+    :raises CommandFailed: it is neither, or the services would reach the server by another URL.
     """
     redis = context.settings.redis
     url = given if "://" in given else url_of(redis, given)
     allowed = redis_url(url)
     if allowed:
-        raise Refused(f"--to: must be the name of a server, such as 10.0.0.22:6379/0, or {allowed}")
+        raise CommandFailed(f"--to: must be the name of a server, such as 10.0.0.22:6379/0, or {allowed}")
     name = redis_name(url)
     used, wanted = urlsplit(url_of(redis, name)), urlsplit(url)
     credentials = wanted.netloc.rpartition("@")[0]
     if wanted.scheme != used.scheme or credentials not in ("", used.netloc.rpartition("@")[0]):
-        raise Refused(f"--to: services would reach {name} with the scheme, user and password of another URL: add yours to redis.urls first")
+        raise CommandFailed(
+            f"--to: services would reach {name} with the scheme, user and password of another URL: add yours to redis.urls first"
+        )
     return name

@@ -19,9 +19,9 @@ from ..backends.sql.migrate import check
 from ..backends.sql.tables import metadata
 from ..backends.sql.urls import parse_url
 from ..clock import Clock
-from ..private import create
+from ..secret_files import create
 from ..settings import Settings
-from .context import Refused
+from .context import CommandFailed
 
 
 def sqlite_file(settings: Settings) -> Path | None:
@@ -41,7 +41,7 @@ def name_in_backup(settings: Settings) -> str:
 def dump(settings: Settings, file: Path) -> None:
     """Write a database into a new file, while services use it.
 
-    :raises Refused: ``pg_dump`` is missing or failed.
+    :raises CommandFailed: ``pg_dump`` is missing or failed.
     """
     url, path = settings.storage.directory_url, sqlite_file(settings)
     if path:
@@ -54,14 +54,14 @@ def dump(settings: Settings, file: Path) -> None:
 def copy_database(source: str, target: str, clock: Clock, done: Callable[[str, int], None]) -> None:
     """Copy all rows into an empty database; see ``copying.copy``.
 
-    :raises Refused: the copy is not the same.
+    :raises CommandFailed: the copy is not the same.
     """
     try:
         copying.copy(source, target, clock, done)
     except copying.Differs as error:
-        raise Refused(f"{error}; nothing was copied") from None
+        raise CommandFailed(f"{error}; nothing was copied") from None
     except SQLAlchemyError as error:
-        raise Refused(f"nothing was copied: {str(getattr(error, 'orig', error)).splitlines()[0]}") from None
+        raise CommandFailed(f"nothing was copied: {str(getattr(error, 'orig', error)).splitlines()[0]}") from None
 
 
 def version_and_clock(settings: Settings, clock: Clock) -> tuple[str, int | None]:
@@ -82,7 +82,7 @@ def version_and_clock(settings: Settings, clock: Clock) -> tuple[str, int | None
 def is_filled(settings: Settings, clock: Clock) -> bool:
     """Return whether the database has accounts.
 
-    :raises Refused: a service with the tracker in memory uses it.
+    :raises CommandFailed: a service with the tracker in memory uses it.
     """
     path = sqlite_file(settings)
     if path and not path.exists():
@@ -90,7 +90,7 @@ def is_filled(settings: Settings, clock: Clock) -> bool:
     database = Database(settings.storage.directory_url, clock=clock)
     try:
         if database.service_pid():
-            raise Refused(f"process {database.service_pid()} uses the database: stop the service first")
+            raise CommandFailed(f"process {database.service_pid()} uses the database: stop the service first")
         accounts = metadata.tables["accounts"]
         return (
             check(database)[0] is not None
@@ -103,7 +103,7 @@ def is_filled(settings: Settings, clock: Clock) -> bool:
 def load_dump(file: Path, settings: Settings, clock: Clock) -> None:
     """Replace the database by the one in a backup.
 
-    :raises Refused: ``pg_restore`` is missing or failed.
+    :raises CommandFailed: ``pg_restore`` is missing or failed.
     """
     url, path = settings.storage.directory_url, sqlite_file(settings)
     if not path:
@@ -139,10 +139,10 @@ def _run_tool(name: str, url: str, *options: str) -> None:
     """Run a program of PostgreSQL. The password is in its environment, where other users cannot read it."""
     program = shutil.which(name)
     if program is None:
-        raise Refused(f"{name} is not installed; it is in the package postgresql-client")
+        raise CommandFailed(f"{name} is not installed; it is in the package postgresql-client")
     plain, password = without_password(url)
     environment: dict[str, Any] = {**os.environ, **({"PGPASSWORD": password} if password else {})}
     done = subprocess.run([program, f"--dbname={plain}", *options], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise Refused(f"{name}: {lines[0]}")
+        raise CommandFailed(f"{name}: {lines[0]}")

@@ -17,11 +17,11 @@ import requests
 from ..backends import at_stored_partitions, check_database, check_partitions, check_redis_server, load_directory
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
-from ..private import create
 from ..push.vapid import renewed
+from ..secret_files import create
 from ..settings import Settings
 from ..worker import CHECK_VARIABLE
-from .context import Context, Refused, Subparsers, add, add_group
+from .context import CommandFailed, Context, Subparsers, add, add_group
 from .sql import sqlite_file
 
 LONG_SECONDS = 3600
@@ -172,7 +172,7 @@ def _rotate_vapid(options: argparse.Namespace, context: Context) -> None:
 def _replace(file: Path, content: str) -> None:
     """Replace a file with a secret by a new one for the same user.
 
-    :raises Refused: that failed, and the file is as it was.
+    :raises CommandFailed: that failed, and the file is as it was.
     """
     new = file.with_name(f"{file.name}.new")
     try:
@@ -185,4 +185,4 @@ def _replace(file: Path, content: str) -> None:
             os.chown(new, file.stat().st_uid, file.stat().st_gid)
         new.replace(file)
     except OSError as error:
-        raise Refused(f"{file}: {error.strerror}; it is unchanged") from None
+        raise CommandFailed(f"{file}: {error.strerror}; it is unchanged") from None

@@ -19,7 +19,7 @@ from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, NotAdmitte
 from ..logouts import ProviderLogout
 from ..model import Identity, digest_of
 from ..outbound import FetchFailed
-from ..private import create, others_may_access
+from ..secret_files import create, others_may_access
 from ..settings import Settings
 from . import claimed_by
 from .buttons import PLAIN, Button, load_button

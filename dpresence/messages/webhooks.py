@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from ..model.webhooks import EVENTS, OffReason, Outcome, Webhook, WebhookAttempt, WebhookEvent
+from ..model.webhooks import EVENTS, AttemptResult, OffReason, Webhook, WebhookAttempt, WebhookEvent
 from ..model.webhooks import MessageType as Type
 from .appservice import Snapshot, Updates
 from .fields import Cursor
@@ -114,7 +114,7 @@ class AttemptBody(Struct, kw_only=True):
 
     at: int
     type: Type
-    outcome: Outcome
+    outcome: AttemptResult
     status: int | None
     error: str
     milliseconds: int

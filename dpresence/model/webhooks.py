@@ -10,7 +10,7 @@ WebhookEvent = Literal["presence", "outcome"]
 EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 OffReason = Literal["gone", "failing"]
 MessageType = Literal["presence.updates", "presence.snapshot", "notification.outcomes", "webhook.test"]
-Outcome = Literal["delivered", "status", "timeout", "dns", "refused", "tls"]
+AttemptResult = Literal["delivered", "status", "timeout", "dns", "refused", "tls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class WebhookAttempt:
     appid: str
     at: int
     type: MessageType
-    outcome: Outcome
+    outcome: AttemptResult
     status: int | None
     error: str
     milliseconds: int

@@ -34,7 +34,7 @@ from .device_sessions import DeviceSessions
 from .devices import Devices
 from .domain_checks import DomainChecks
 from .explanations import Explanations
-from .failures import Failures
+from .failed_sign_ins import FailedSignIns
 from .fan_out import FanOut
 from .feeds import Feeds
 from .grants import Grants
@@ -84,7 +84,7 @@ class Services:
         settings: Settings,
         clock: Clock,
     ) -> None:
-        failures = Failures(settings.channels.failures_per_minute, clock)
+        failures = FailedSignIns(settings.channels.failures_per_minute, clock)
         self.hub, self.metrics = hub, metrics
         self.operator_metrics = OperatorMetrics(metrics, backends, clock)
         self.outbox, self.retries = Outbox(backends.directory), RetryQueue()
@@ -121,7 +121,7 @@ class Services:
         self.device_names = DeviceNames(directory, tracker, clock)
 
     def _assemble_applications(
-        self, backends: Backends, proofs: DomainProofs, failures: Failures, settings: Settings, clock: Clock
+        self, backends: Backends, proofs: DomainProofs, failures: FailedSignIns, settings: Settings, clock: Clock
     ) -> None:
         directory, tracker = backends.directory, backends.tracker
         self.applications = Applications(directory, tracker, self.outbox, self.metrics, settings, clock)
@@ -130,7 +130,9 @@ class Services:
         self.api_keys = ApiKeys(directory, self.grants, failures, self.metrics, settings.presence, clock)
         self.overview = Overview(directory, tracker, self.feeds, self.looks, self.hub, clock)
 
-    def _assemble_accounts(self, backends: Backends, verifiers: Verifiers, failures: Failures, settings: Settings, clock: Clock) -> None:
+    def _assemble_accounts(
+        self, backends: Backends, verifiers: Verifiers, failures: FailedSignIns, settings: Settings, clock: Clock
+    ) -> None:
         directory, identity = backends.directory, settings.identity
         self.accounts = Accounts(directory, backends.mailbox, verifiers, self.outbox, failures, self.metrics, identity, clock)
         self.provider_logouts = ProviderLogouts(directory, self.accounts, self.outbox, self.metrics)

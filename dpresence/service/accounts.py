@@ -20,7 +20,7 @@ from ..limits import RateLimit
 from ..metrics import Metrics, masked
 from ..model import Account, Identity, Session, Ticket, digest_of
 from ..settings import IdentitySettings
-from .failures import Failures
+from .failed_sign_ins import FailedSignIns
 from .outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Accounts:
         mailbox: Mailbox,
         verifiers: Verifiers,
         outbox: Outbox,
-        failures: Failures,
+        failures: FailedSignIns,
         metrics: Metrics,
         settings: IdentitySettings,
         clock: Clock,

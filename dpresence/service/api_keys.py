@@ -15,7 +15,7 @@ from ..metrics import Metrics
 from ..model import ApiKey, Application, digest_of
 from ..model.looks import day_of
 from ..settings import PresenceSettings
-from .failures import Failures
+from .failed_sign_ins import FailedSignIns
 from .grants import Grants
 
 KEY_PREFIX = "dpk_"
@@ -41,7 +41,7 @@ class ApiKeys:
     """Service methods for API keys."""
 
     def __init__(
-        self, directory: Directory, grants: Grants, failures: Failures, metrics: Metrics, settings: PresenceSettings, clock: Clock
+        self, directory: Directory, grants: Grants, failures: FailedSignIns, metrics: Metrics, settings: PresenceSettings, clock: Clock
     ) -> None:
         self._directory = directory
         self._metrics = metrics

@@ -12,7 +12,7 @@ from functools import partial
 from math import ceil
 
 from ..backends.directory import Directory
-from ..backends.mailbox import Mailbox, Push, Queue
+from ..backends.mailbox import Mailbox, Queue, QueuedNotification
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..confusables import names_another_domain
@@ -166,10 +166,12 @@ class Notifications:
     def _store(self, application: Application, accepted: Sequence[Accepted]) -> None:
         queued = [each for each in accepted if each.ttl_ms]
         new = [
-            Push(each.grant.user, each.notification, each.ttl_ms, each.shown_until, application.domain, each.grant.paused, each.control)
+            QueuedNotification(
+                each.grant.user, each.notification, each.ttl_ms, each.shown_until, application.domain, each.grant.paused, each.control
+            )
             for each in queued
         ]
-        results = self._mailbox.push(new, self._settings.waiting_notifications, application.owner)
+        results = self._mailbox.enqueue(new, self._settings.waiting_notifications, application.owner)
         self._queues_added_to.update((each.grant.user, each.grant.puid) for each in queued)
         for each, stored in zip(queued, results, strict=True):
             each.position, each.queue_size, each.repeated, each.replaced = stored

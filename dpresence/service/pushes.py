@@ -14,7 +14,7 @@ from dataclasses import replace
 from gevent.pool import Pool
 
 from ..backends.directory import Directory
-from ..backends.mailbox import Mailbox, Push
+from ..backends.mailbox import Mailbox, QueuedNotification
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable
@@ -72,7 +72,7 @@ class Pushes:
         self._clock = clock
         self._pool = Pool(_CONCURRENT)
 
-    def add(self, appid: str, stored: Sequence[tuple[Push, int, str]]) -> None:
+    def add(self, appid: str, stored: Sequence[tuple[QueuedNotification, int, str]]) -> None:
         """Store pushes of an application's notifications, whether or not their users have devices or a pause.
 
         A call may be repeated. A notification that expires very soon is not pushed.
@@ -140,7 +140,7 @@ class Pushes:
         self._directory.record_push_outcome(recorded, delay_ms, pushed=any(sent.outcome == "accepted" for _, sent in results))
 
 
-def _pending(item: Push, position: int, now: int, urgency: str) -> PendingPush:
+def _pending(item: QueuedNotification, position: int, now: int, urgency: str) -> PendingPush:
     puid, topic = item.notification.puid, item.control.topic if item.control else ""
     return PendingPush(
         item.notification.id, puid, position, now + item.ttl_ms, urgency=urgency, topic=push_topic(puid, topic) if topic else ""

@@ -21,7 +21,7 @@ from ..model import Application
 from ..model.webhooks import OffReason, Webhook, WebhookAttempt, WebhookEvent
 from ..slots import Slots, run_until_slot_is_needed
 from ..targets import Target
-from ..webhook_requests import SECONDS, Result, SignedMessage, WebhookRequests
+from ..webhook_requests import SECONDS, DeliveryResult, SignedMessage, WebhookRequests
 from .coalescer import Coalescer
 from .feeds import Feeds
 from .looks import Looks
@@ -210,7 +210,7 @@ class WebhookSender:
         more = message.entries >= ENTRIES or webhook.failures > 0 or message.type == "presence.snapshot" or state.outcomes
         return more or not (stored and succeeded)
 
-    def _attempt(self, webhook: Webhook, make: Callable[[], SignedMessage], owner: str) -> Result:
+    def _attempt(self, webhook: Webhook, make: Callable[[], SignedMessage], owner: str) -> DeliveryResult:
         """Make an attempt in a slot.
 
         :param owner: owner of the slot, who has one at a time.
@@ -224,7 +224,9 @@ class WebhookSender:
                 self._sending -= 1
                 self.seconds.observe(perf_counter() - began)
         if result is None:
-            result = Result("timeout", None, f"no answer within {MIN_SECONDS:g} s, and another webhook waited", int(MIN_SECONDS * 1000))
+            result = DeliveryResult(
+                "timeout", None, f"no answer within {MIN_SECONDS:g} s, and another webhook waited", int(MIN_SECONDS * 1000)
+            )
         self._metrics.counted[f"webhook_attempts {result.outcome}"] += 1
         return result
 
@@ -233,7 +235,7 @@ class WebhookSender:
         position = webhook.outcome_position if message.outcome_position is None else message.outcome_position
         return replace(webhook, cursor=cursor, outcome_position=position, failures=0, failing_since=None, next_at=None)
 
-    def _failed(self, webhook: Webhook, result: Result) -> Webhook:
+    def _failed(self, webhook: Webhook, result: DeliveryResult) -> Webhook:
         """Return a webhook after a failure: with the time of the next attempt, or turned off."""
         now = self._clock.steady.now()
         since = webhook.failing_since or now
@@ -274,7 +276,7 @@ class WebhookSender:
         return attempt
 
 
-def _attempt(webhook: Webhook, message: Message, result: Result, at: int) -> WebhookAttempt:
+def _attempt(webhook: Webhook, message: Message, result: DeliveryResult, at: int) -> WebhookAttempt:
     positions = {"presence.updates": webhook.cursor, "notification.outcomes": str(webhook.outcome_position)}
     return WebhookAttempt(
         *(webhook.appid, at, message.type, result.outcome, result.status, result.error, result.milliseconds),

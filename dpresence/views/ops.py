@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from .. import __version__
-from ..built import origin
+from ..build_info import origin
 from ..messages import Alive, Heartbeat, Version
 from ..request import Request
 from . import cornice_service

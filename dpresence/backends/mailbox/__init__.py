@@ -26,7 +26,17 @@ from .control import Control, ControlledMailbox
 from .inbox import Inbox, InboxEntry, InboxLimits, InboxRecord
 
 __all__ = [
-    "SHOWN_NOW", "Control", "InboxEntry", "InboxLimits", "InboxRecord", "Mailbox", "Push", "Queue", "QueueKey", "Record", "Stored",
+    "SHOWN_NOW",
+    "Control",
+    "InboxEntry",
+    "InboxLimits",
+    "InboxRecord",
+    "Mailbox",
+    "Queue",
+    "QueueKey",
+    "QueuedNotification",
+    "Record",
+    "Stored",
     "Waiting",
 ]  # fmt: skip
 
@@ -36,7 +46,7 @@ SHOWN_NOW = 2**52
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
+class QueuedNotification:
     """One notification to store.
 
     :param ttl_ms: time to live in milliseconds.
@@ -131,7 +141,7 @@ class Mailbox(Inbox, ControlledMailbox):
         self.discarded = {"expired": 0, "dropped": 0}
 
     @abstractmethod
-    def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
+    def enqueue(self, items: Sequence[QueuedNotification], limit: int, sender: str = "") -> Sequence[Stored]:
         """Store notifications, each in queue and inbox in one step. If a queue exceeds ``limit``, its oldest are dropped.
 
         When the store becomes unavailable meanwhile, those at the beginning may have been stored, and those that are not may be sent again.

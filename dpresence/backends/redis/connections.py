@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from ...errors import BackendUnavailable, SettingError
 from ...measures import StoreMeasures
-from ...private import without_lone_host
+from ...secret_files import without_lone_host
 from ...settings import REDIS_URL, RedisSettings
 from .connection import RedisConnection, ask, info
 from .sentinels import Address, Sentinels

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Table, func, insert, make_url, select
 
 from ...clock import Clock
 from ...errors import SettingError
-from ...private import create
+from ...secret_files import create
 from . import migrate, postgresql, sqlite
 from .engine import Database
 from .tables import metadata

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
-from ...private import driver_message, without_lone_host
+from ...secret_files import driver_message, without_lone_host
 from . import online, postgresql, sqlite
 from .calls import Call, EngineCall
 from .fair import FairQueue
@@ -74,7 +74,7 @@ class Database:
         self._log_ready.set()
         self._thread: ThreadPool | None = None
         self._file: DatabaseFile | None = None
-        self._reader: sqlite.HubConnection | None = None
+        self._reader: sqlite.EventLoopConnection | None = None
         self._writer: WriteGroup | None = None
         if at_server:
             self._engine = postgresql.make_engine(parsed, self.deadline_seconds)

@@ -7,7 +7,7 @@ import logging
 import os
 
 from ...errors import BackendUnavailable, SettingError
-from ...private import give_to_owner_of_folder, warn_of_readers
+from ...secret_files import give_to_owner_of_folder, warn_of_readers
 
 log = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ def understands(url: URL) -> bool:
     return url.drivername in ("sqlite", "sqlite+pysqlite") and plain
 
 
-class HubConnection:
+class EventLoopConnection:
     """One connection for short transactions in the event loop's own thread, which never waits for a lock.
 
     It stays open, and the driver begins and ends the transactions: SQLAlchemy takes longer for both than SQLite for what is between.
@@ -81,17 +81,17 @@ class HubConnection:
         self._engine.dispose()
 
 
-def make_reader(url: URL) -> HubConnection:
+def make_reader(url: URL) -> EventLoopConnection:
     """Return a read-only connection to a file. In WAL mode it waits for no lock."""
-    return HubConnection(url, ("query_only = ON",), "BEGIN")
+    return EventLoopConnection(url, ("query_only = ON",), "BEGIN")
 
 
-def make_nondurable_writer(url: URL) -> HubConnection:
+def make_nondurable_writer(url: URL) -> EventLoopConnection:
     """Return a connection to a file that commits without an fsync.
 
     It never copies the write-ahead log into the database, which requires several fsyncs: see ``checkpoint``.
     """
-    return HubConnection(url, _NONDURABLE, _BEGIN)
+    return EventLoopConnection(url, _NONDURABLE, _BEGIN)
 
 
 def is_locked(error: Exception | None) -> bool:

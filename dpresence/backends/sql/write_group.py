@@ -39,7 +39,7 @@ class WriteGroup:
     :param ready: returns whether the connection may write now.
     """
 
-    def __init__(self, connection: sqlite.HubConnection, ready: Callable[[], bool]) -> None:
+    def __init__(self, connection: sqlite.EventLoopConnection, ready: Callable[[], bool]) -> None:
         self._connection = connection
         self._ready = ready
         self._writes: list[_Write] = []

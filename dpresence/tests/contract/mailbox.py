@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import SHOWN_NOW, InboxRecord, Mailbox, Push, Queue, Record, Waiting
+from dpresence.backends.mailbox import SHOWN_NOW, InboxRecord, Mailbox, Queue, QueuedNotification, Record, Waiting
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Grant, Notification
@@ -27,15 +27,17 @@ def note(name: str, appid: str = "app-1", puid: str = "", sent_at: int = NOW) ->
     return Notification(name, appid, puid or f"puid-of-{appid}", "Chess", "Your move, Zoë ♞", "move", sent_at)
 
 
-def one(name: str, user: str = "jane", appid: str = "app-1", ttl_ms: int = DAY, shown_until: int = SHOWN_NOW, **more: Any) -> Push:
+def one(
+    name: str, user: str = "jane", appid: str = "app-1", ttl_ms: int = DAY, shown_until: int = SHOWN_NOW, **more: Any
+) -> QueuedNotification:
     """A push of the tests: applications know a user by a PUID of their own."""
     puid = f"puid-of-{appid}" + ("" if user == "jane" else f"-{user}")
-    return Push(user, note(name, appid, **{"puid": puid, **more}), ttl_ms, shown_until)
+    return QueuedNotification(user, note(name, appid, **{"puid": puid, **more}), ttl_ms, shown_until)
 
 
-def push(backend: Mailbox, *items: Push | str, limit: int = 100) -> list[int]:
-    """Push, names standing for those of jane; returns the sizes."""
-    stored = backend.push([one(item) if isinstance(item, str) else item for item in items], limit)
+def push(backend: Mailbox, *items: QueuedNotification | str, limit: int = 100) -> list[int]:
+    """Store notifications, names standing for those of jane; returns the sizes."""
+    stored = backend.enqueue([one(item) if isinstance(item, str) else item for item in items], limit)
     return [each.size for each in stored]
 
 
@@ -65,7 +67,7 @@ RECORD: Record = {"user": "jane", "puid": "p", "id": "a", "position": 5, "expire
 
 # one call of each method; a new method of the base is missing here until it is added
 CALLS: dict[str, Callable[[Mailbox], Any]] = {
-    "push": lambda it: it.push([one("a")], 100),
+    "enqueue": lambda it: it.enqueue([one("a")], 100),
     "pending": lambda it: it.pending("jane", 0, 10),
     "undelivered_ids": lambda it: it.undelivered_ids("jane", ["a"]),
     "waiting": lambda it: it.waiting("jane", "puid-of-app-1", SHOWN_NOW),
@@ -107,7 +109,7 @@ class MailboxContract:
         assert sorted(map(str, backend.records())) == sorted(map(str, before))
         assert kept(backend) == ["a", "c"] and waiting(backend, shown_until=0) == 3 and waiting(backend) == 2
         assert [each.position for each in backend.pending("jane", 0, 10)] == positions
-        assert backend.push([one("e")], 100)[0].position > max(record["position"] for record in before)
+        assert backend.enqueue([one("e")], 100)[0].position > max(record["position"] for record in before)
 
     def test_undelivered_notifications_are_counted_in_parts(self, backend):
         assert backend.count_undelivered(Queue("", ""), 10) == (0, None)
@@ -125,7 +127,7 @@ class MailboxContract:
         return lambda milliseconds: time.sleep(milliseconds / 1000 + 0.005)
 
     def test_a_notification_waits_as_it_was_pushed(self, backend):
-        [stored] = backend.push([one("a")], 100)
+        [stored] = backend.enqueue([one("a")], 100)
         assert stored.size == 1
         assert list(backend.pending("jane", 0, 10)) == [(stored.position, note("a"))]
 
@@ -146,7 +148,7 @@ class MailboxContract:
     def test_positions_grow_also_after_everything_was_settled(self, backend):
         positions = []
         for name in "abcd":
-            positions += [stored.position for stored in backend.push([one(name), one(name * 2)], 100)]
+            positions += [stored.position for stored in backend.enqueue([one(name), one(name * 2)], 100)]
             settle(backend, "jane", [name * 2, *([name] if name != "a" else [])])
         assert positions == sorted(set(positions))
         assert kept(backend) == ["a"]
@@ -218,7 +220,7 @@ class MailboxContract:
 
     def test_the_first_position_is_that_of_the_oldest_that_the_application_sees_as_waiting(self, backend):
         assert backend.first_position("jane", "puid-of-app-1") is None
-        places = [each.position for each in backend.push([one(name) for name in "abc"], 100)]
+        places = [each.position for each in backend.enqueue([one(name) for name in "abc"], 100)]
         assert backend.first_position("jane", "puid-of-app-1") == places[0]
         settle(backend, "jane", ["a"], unseen=None)
         assert backend.first_position("jane", "puid-of-app-1") == places[0], "received while the user is shown as offline"

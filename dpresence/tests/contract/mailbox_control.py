@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dpresence.backends.mailbox import Control, Mailbox, Push, Stored
+from dpresence.backends.mailbox import Control, Mailbox, QueuedNotification, Stored
 from dpresence.backends.mailbox.control import MAX_NAMES
 from dpresence.errors import Conflict
 
@@ -16,16 +16,16 @@ from .mailbox_inbox import held, shown, unread
 PUID = "puid-of-app-1"
 
 
-def on(topic: str, name: str, **more: object) -> Push:
+def on(topic: str, name: str, **more: object) -> QueuedNotification:
     return replace(one(name, **more), control=Control(topic))
 
 
-def keyed(key: str, name: str, digest: str = "d", **more: object) -> Push:
+def keyed(key: str, name: str, digest: str = "d", **more: object) -> QueuedNotification:
     return replace(one(name, **more), control=Control("", key, digest))
 
 
-def send(backend: Mailbox, *items: Push) -> list[Stored]:
-    return list(backend.push(items, 100))
+def send(backend: Mailbox, *items: QueuedNotification) -> list[Stored]:
+    return list(backend.enqueue(items, 100))
 
 
 class MailboxControlContract:

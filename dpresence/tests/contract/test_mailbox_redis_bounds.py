@@ -7,7 +7,7 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import SHOWN_NOW, Control, Push, Queue
+from dpresence.backends.mailbox import SHOWN_NOW, Control, Queue, QueuedNotification
 from dpresence.backends.mailbox.control import MAX_NAMES
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.model import Notification
@@ -38,7 +38,7 @@ def full(backend, client):
     """One user with everything that may wait for them, in the largest notifications there are, and thousands of others."""
     client.flushall()
     for app in range(APPLICATIONS):
-        backend.push([large(f"{app}-{n}", app) for n in range(100)], 100)
+        backend.enqueue([large(f"{app}-{n}", app) for n in range(100)], 100)
     for start in range(0, USERS, 100):
         push(backend, *[one(f"u{n}", f"user-{n}") for n in range(start, start + 100)])
     client.config_set("slowlog-max-len", 10_000)
@@ -48,9 +48,9 @@ def full(backend, client):
     client.flushall()
 
 
-def large(name: str, app: int) -> Push:
+def large(name: str, app: int) -> QueuedNotification:
     notification = Notification(name, f"app-{app}", f"puid-{app}", TEXT[:254], TEXT, TEXT, NOW)
-    return Push("accomplice", notification, DAY, SHOWN_NOW)
+    return QueuedNotification("accomplice", notification, DAY, SHOWN_NOW)
 
 
 @pytest.fixture(autouse=True)
@@ -73,13 +73,13 @@ def cpu_ms(client):
 
 
 def test_single_pushes_of_many_connections_at_once(backend):
-    senders = [gevent.spawn(backend.push, [large(f"s{n}", n % APPLICATIONS)], 100) for n in range(600)]
+    senders = [gevent.spawn(backend.enqueue, [large(f"s{n}", n % APPLICATIONS)], 100) for n in range(600)]
     gevent.joinall(senders, timeout=60, raise_error=True)
     assert {sender.value[0].size for sender in senders} == {100}
 
 
 def test_the_largest_pushes_at_once(backend):
-    senders = [gevent.spawn(backend.push, [large(f"l{n}-{m}", n) for m in range(100)], 100) for n in range(10)]
+    senders = [gevent.spawn(backend.enqueue, [large(f"l{n}-{m}", n) for m in range(100)], 100) for n in range(10)]
     gevent.joinall(senders, timeout=60, raise_error=True)
     assert {stored.size for sender in senders for stored in sender.value} == {100}
 
@@ -87,14 +87,14 @@ def test_the_largest_pushes_at_once(backend):
 def test_names_of_one_grant_beside_those_of_another_that_is_trimmed_first(backend, client):
     for n in range(20):
         names = [(n, user, m) for user in ("first", "second") for m in range(50)]
-        backend.push([replace(one(f"n{name}", name[1]), control=Control(f"t{name}", f"k{name}", "d")) for name in names], 100)
+        backend.enqueue([replace(one(f"n{name}", name[1]), control=Control(f"t{name}", f"k{name}", "d")) for name in names], 100)
     assert max(map(client.hlen, client.keys("dpresence:m:topic:*") + client.keys("dpresence:m:key:*"))) < MAX_NAMES + 300
     assert [backend.purge(user) for user in ("first", "second")] == [100, 100]
 
 
 def test_a_limit_that_was_lowered(backend):
-    backend.push([large(f"low-{n}", 0) for n in range(900)], 1000)
-    assert backend.push([large("lower", 0)], 10)[0].size == 10
+    backend.enqueue([large(f"low-{n}", 0) for n in range(900)], 1000)
+    assert backend.enqueue([large("lower", 0)], 10)[0].size == 10
     assert backend.waiting("accomplice", "puid-0", SHOWN_NOW) == 10
     push(backend, *[large(f"again-{n}", 0) for n in range(100)])
 
@@ -110,7 +110,7 @@ def test_acknowledging_ten_thousand(backend, unseen):
     ids = kept(backend, "accomplice")
     assert settle(backend, "accomplice", [*ids[:1000], *(f"unknown-{n}" for n in range(9000))], unseen) == 1000
     for start in range(0, 1000, 100):
-        backend.push([large(f"re-{unseen}-{start + n}", (start + n) % APPLICATIONS) for n in range(100)], 100)
+        backend.enqueue([large(f"re-{unseen}-{start + n}", (start + n) % APPLICATIONS) for n in range(100)], 100)
 
 
 def test_counting_and_paging_through_everybody(backend):

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from dpresence.backends.mailbox import Control, Push
+from dpresence.backends.mailbox import Control, QueuedNotification
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.errors import BackendUnavailable, Conflict
 
@@ -34,7 +34,7 @@ def other(redis_server):
     mailbox.close()
 
 
-def frame(name: str, digest: str, count: int = FRAME) -> list[Push]:
+def frame(name: str, digest: str, count: int = FRAME) -> list[QueuedNotification]:
     """Return notifications of which only the last has a key that others use, too."""
     return [*(keyed(f"{name}-{n}", f"{name}{n}") for n in range(count - 1)), keyed("k", f"{name}{count - 1}", digest)]
 
@@ -98,5 +98,8 @@ def test_claiming_the_keys_of_a_hundred_grants_takes_a_few_milliseconds(backend,
 
 
 def test_topics_without_keys_claim_nothing(backend, redis_server):
-    send(backend, *(Push("jane", each.notification, each.ttl_ms, control=Control(f"t{n}")) for n, each in enumerate(frame("a", "d"))))
+    send(
+        backend,
+        *(QueuedNotification("jane", each.notification, each.ttl_ms, control=Control(f"t{n}")) for n, each in enumerate(frame("a", "d"))),
+    )
     assert not redis_server.client.keys("dpresence:m:claim:*")

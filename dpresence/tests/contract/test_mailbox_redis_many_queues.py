@@ -10,7 +10,7 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import SHOWN_NOW, Control, Push, Queue
+from dpresence.backends.mailbox import SHOWN_NOW, Control, Queue, QueuedNotification
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.model import Notification
 
@@ -30,13 +30,15 @@ def backend(redis_server):
     mailbox.close()
 
 
-def large(name: str, queue: int, ttl_ms: int = DAY, shown_until: int = SHOWN_NOW, user: str = "") -> Push:
-    return Push(user or f"user-{queue}", Notification(name, "app", f"puid-{queue}", TEXT[:254], TEXT, TEXT, NOW), ttl_ms, shown_until)
+def large(name: str, queue: int, ttl_ms: int = DAY, shown_until: int = SHOWN_NOW, user: str = "") -> QueuedNotification:
+    return QueuedNotification(
+        user or f"user-{queue}", Notification(name, "app", f"puid-{queue}", TEXT[:254], TEXT, TEXT, NOW), ttl_ms, shown_until
+    )
 
 
 def fill(backend: RedisMailbox, ttl_ms: int = DAY, count: int = 100, limit: int = 100) -> None:
     for queue in QUEUES:
-        backend.push([large(f"{queue}-{n}", queue, ttl_ms) for n in range(count)], limit)
+        backend.enqueue([large(f"{queue}-{n}", queue, ttl_ms) for n in range(count)], limit)
 
 
 def take(backend: RedisMailbox) -> None:
@@ -51,7 +53,7 @@ def empty(backend: RedisMailbox) -> None:
 
 
 def push_to_all(backend: RedisMailbox, size: int, limit: int = 100) -> None:
-    answers = backend.push([large(f"next-{queue}", queue) for queue in QUEUES], limit)
+    answers = backend.enqueue([large(f"next-{queue}", queue) for queue in QUEUES], limit)
     assert [answer.size for answer in answers] == [size] * 100
 
 
@@ -83,7 +85,7 @@ def test_a_push_to_a_hundred_full_queues(backend, redis_server, state):
     assert [len(kept(backend, f"user-{queue}")) for queue in QUEUES] == size * 100
 
 
-def named(run: int, queues: int) -> list[Push]:
+def named(run: int, queues: int) -> list[QueuedNotification]:
     """Return a push in which each notification has the topic of one before, and a key of its own, both as long as they may be."""
     items = [large(f"{run}-{n}", n % queues) for n in range(100)]
     return [replace(item, control=Control(f"{n:032}", f"{run:032}{n:032}", "d" * 64)) for n, item in enumerate(items)]
@@ -96,18 +98,18 @@ def test_a_push_that_replaces_a_hundred_by_topic_with_all_the_names_that_are_rem
     def prepare():
         empty(backend)
         for _ in range(6):
-            backend.push(named(next(runs), queues), 100)
+            backend.enqueue(named(next(runs), queues), 100)
 
     def act():
-        assert all(stored.replaced for stored in backend.push(named(next(runs), queues), 100))
+        assert all(stored.replaced for stored in backend.enqueue(named(next(runs), queues), 100))
 
     check_longest_script(redis_server, prepare, act)
 
 
 def test_the_commands_of_a_push_to_one_queue_are_few_whatever_it_replaces(backend, redis_server):
-    backend.push(named(1, 1), 100)
+    backend.enqueue(named(1, 1), 100)
     redis_server.client.config_resetstat()
-    backend.push(named(2, 1), 100)
+    backend.enqueue(named(2, 1), 100)
     assert sum(each["calls"] for each in redis_server.client.info("commandstats").values()) < 300
 
 
@@ -126,7 +128,7 @@ def test_single_pushes_to_a_hundred_queues_in_one_batch(backend, redis_server):
         expired(backend)
 
     def act():
-        senders = [gevent.spawn(backend.push, [large(f"next-{queue}", queue)], 100) for queue in QUEUES]
+        senders = [gevent.spawn(backend.enqueue, [large(f"next-{queue}", queue)], 100) for queue in QUEUES]
         gevent.joinall(senders, timeout=60, raise_error=True)
         assert {sender.value[0].size for sender in senders} == {1}
 
@@ -161,7 +163,7 @@ def test_a_page_and_its_acknowledgement_over_a_hundred_queues_of_a_person_with_v
     def prepare():
         backend.purge("one")
         for start in range(0, 1000, 100):
-            backend.push([large(f"{n}", n % 100, user="one") for n in range(start, start + 100)], 100)
+            backend.enqueue([large(f"{n}", n % 100, user="one") for n in range(start, start + 100)], 100)
 
     def act():
         ids = kept(backend, "one")

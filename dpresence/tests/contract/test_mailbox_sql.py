@@ -97,10 +97,10 @@ def test_a_clock_that_jumps_ahead_and_back_takes_no_notification_with_it(tmp_pat
     clock = WallClock()
     with opened(f"sqlite:///{tmp_path}/presence.db", clock) as database:
         mailbox = SqlMailbox(database)
-        mailbox.push([one("a"), one("b")], 3)
+        mailbox.enqueue([one("a"), one("b")], 3)
         clock.set(13 * DAY / 1000)
         clock.advance(65)
         assert mailbox.sweep() == 0
-        assert [each.size for each in mailbox.push([one("c"), one("d")], 3)] == [3, 3], "nothing has expired"
+        assert [each.size for each in mailbox.enqueue([one("c"), one("d")], 3)] == [3, 3], "nothing has expired"
         clock.set(-13 * DAY / 1000)
         assert kept(mailbox) == ["b", "c", "d"], "three may wait"

@@ -94,7 +94,7 @@ def test_a_copy_into_a_database_with_rows_is_refused(ini, filled, capsys) -> Non
 
 def test_waiting_notifications_move_from_one_mailbox_to_the_other_and_back(ini, redis_server, capsys) -> None:
     mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
-    mailbox.push([one("a"), one("b"), one("c", user="joe")], 100)
+    mailbox.enqueue([one("a"), one("b"), one("c", user="joe")], 100)
     mailbox.discard_received("jane", ["a"], None, NOW)
     mailbox.mark_read("jane", ["a"])
     before, inbox = [each.notification for each in mailbox.pending("jane", 0, 10)], mailbox.inbox("jane", None, 10)
@@ -113,13 +113,13 @@ def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, r
     fill(database)
     mailbox, before = RedisMailbox(redis_server.server(), allow_volatile=False), summaries(migrated)
     version = SqlDirectory(database).version()
-    mailbox.push([one("a")], 100)
+    mailbox.enqueue([one("a")], 100)
     folder = tmp_path / "backup"
     assert main(["--ini", str(ini), "backup", str(folder)]) == 0
     files = ["inboxes.jsonl", "mailbox.jsonl", "manifest.json", "presence.dump", "presence.ini"]
     assert sorted(path.name for path in folder.iterdir()) == files
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600} and folder.stat().st_mode & 0o777 == 0o700
-    mailbox.push([one("b")], 100)
+    mailbox.enqueue([one("b")], 100)
     SqlDirectory(database).end_sessions(SqlDirectory(database).account_of("ann@example.org").id)
     capsys.readouterr()
     assert main(["--ini", str(ini), "restore", str(folder)]) == 1

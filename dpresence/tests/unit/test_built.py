@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from dpresence.built import commit_of
+from dpresence.build_info import commit_of
 
 NOBODY = {f"GIT_{who}_{what}": "nobody@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 

@@ -216,5 +216,5 @@ def test_the_documented_drivers_are_in_use_where_the_table_says() -> None:
 def test_the_package_itself_imports_nothing_that_the_server_must_patch_first() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert {node.module for node in top if isinstance(node, ast.ImportFrom)} <= {"__future__", "typing", "built"}
+    assert {node.module for node in top if isinstance(node, ast.ImportFrom)} <= {"__future__", "typing", "build_info"}
     assert [alias.name for node in top if isinstance(node, ast.Import) for alias in node.names] == ["sys"]

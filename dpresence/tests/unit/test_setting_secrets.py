@@ -10,7 +10,7 @@ from dpresence.errors import SettingError
 from dpresence.ini import load, load_server
 from dpresence.ini_file import read_section
 from dpresence.origins import canonical_origin, is_app_origin
-from dpresence.private import without_lone_host
+from dpresence.secret_files import without_lone_host
 from dpresence.settings import ProviderSettings, RedisSettings, ServerSettings
 from dpresence.settings.catalog import documented, keys
 

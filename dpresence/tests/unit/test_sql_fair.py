@@ -107,7 +107,7 @@ def test_somebody_elses_call_waits_for_one_turn_of_the_flood(database, flood, ca
 def test_the_flood_is_refused_where_its_own_queue_is_full_and_nobody_else_is(database):
     began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="app-1")
     box = SqlMailbox(database)
-    pushes = [gevent.spawn(box.push, [mailbox.one(f"n{n}")], 100) for n in range(200)]
+    pushes = [gevent.spawn(box.enqueue, [mailbox.one(f"n{n}")], 100) for n in range(200)]
     gevent.sleep(0.02)
     assert person(SqlDirectory(database), "joe")
     gevent.joinall([began, *pushes])
@@ -144,7 +144,7 @@ def test_pushes_of_one_application_to_many_people_are_one_queue(database):
     began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="app-1")
 
     def push(user, appid):
-        box.push([mailbox.one("n", user, appid)], 100)
+        box.enqueue([mailbox.one("n", user, appid)], 100)
         made.append(appid)
 
     pushes = [gevent.spawn(push, f"user-{n}", "app-1") for n in range(FLOOD)] + [gevent.spawn(push, "jane", "app-2")]
@@ -157,7 +157,7 @@ def test_pushes_of_all_applications_of_one_developer_are_one_queue(database):
     began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="mallory")
 
     def push(appid, sender):
-        box.push([mailbox.one("n", "user", appid)], 100, sender)
+        box.enqueue([mailbox.one("n", "user", appid)], 100, sender)
         made.append(sender)
 
     pushes = [gevent.spawn(push, f"app-{n}", "mallory") for n in range(FLOOD)] + [gevent.spawn(push, "other", "dev")]

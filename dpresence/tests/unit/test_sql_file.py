@@ -17,7 +17,7 @@ from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
 from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable, SettingError
-from dpresence.private import warn_of_secrets
+from dpresence.secret_files import warn_of_secrets
 from dpresence.settings import Settings, StorageSettings
 from dpresence.tests.contract.directory_values import END, NOW, person
 from dpresence.tests.support import FakeClock

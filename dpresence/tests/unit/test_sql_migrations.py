@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from dpresence.backends.directory.sql import SqlDirectory
-from dpresence.backends.mailbox import Push
+from dpresence.backends.mailbox import QueuedNotification
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import check, configuration, migrate, revision
@@ -126,7 +126,7 @@ def test_notifications_that_waited_before_positions_were_unique_wait_on_and_come
     mailbox = SqlMailbox(database)
     assert list(mailbox.pending("jane", 0, 10)) == [(41, Notification("a", "app", "puid", "Chess", "hi", "move", 5))]
     mailbox.purge("jane")
-    [stored] = mailbox.push([Push("jane", Notification("b", "app", "puid", "", "", "", 6), 1000)], 10)
+    [stored] = mailbox.enqueue([QueuedNotification("jane", Notification("b", "app", "puid", "", "", "", 6), 1000)], 10)
     assert (stored.position, stored.size) == (42, 1)
 
 

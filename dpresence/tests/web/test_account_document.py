@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dpresence.backends.mailbox import Push
+from dpresence.backends.mailbox import QueuedNotification
 from dpresence.errors import BackendUnavailable
 from dpresence.model import ApiKey, Application, Grant, Notification
 from dpresence.tests.web.calls import count_calls
@@ -67,7 +67,7 @@ def test_a_page_of_grants_is_one_query(world: World, app: App, monkeypatch: pyte
 def fill(world: World, user: str, count: int) -> None:
     for start in range(0, count, 100):
         items = [Notification(f"n{n}", "app-000", "puid-0", LARGE, LARGE, LARGE, 0) for n in range(start, start + 100)]
-        world.registry.backends.mailbox.push([Push(user, item, 86_400_000) for item in items], 10_000)
+        world.registry.backends.mailbox.enqueue([QueuedNotification(user, item, 86_400_000) for item in items], 10_000)
 
 
 def test_the_document_is_read_as_its_client_takes_it(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:

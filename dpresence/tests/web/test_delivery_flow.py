@@ -13,7 +13,7 @@ import gevent
 import pytest
 from gevent import socket
 
-from dpresence.backends.mailbox import Push
+from dpresence.backends.mailbox import QueuedNotification
 from dpresence.channels.connection import Connection
 from dpresence.channels.device import DeviceChannel
 from dpresence.messages import MAX_NOTIFICATIONS
@@ -122,11 +122,11 @@ class Box:
     def fill(self, count: int, text: str = "", source: str = "Chess") -> list[str]:
         """Let so many wait; returns their messages."""
         items = [
-            Push(self.user, Notification(f"n_{n}", self._app.id, self._puid, source, f"{n}{text}"[:512], "", 0), 86_400_000)
+            QueuedNotification(self.user, Notification(f"n_{n}", self._app.id, self._puid, source, f"{n}{text}"[:512], "", 0), 86_400_000)
             for n in itertools.islice(_ids, count)
         ]
         for start in range(0, count, 100):
-            self._mailbox.push(items[start : start + 100], 100_000)
+            self._mailbox.enqueue(items[start : start + 100], 100_000)
         return [item.notification.message for item in items]
 
     def waiting(self) -> int:

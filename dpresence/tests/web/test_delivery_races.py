@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import Push, Waiting
+from dpresence.backends.mailbox import QueuedNotification, Waiting
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Notification
 from dpresence.tests.support import FakeConnection
@@ -26,8 +26,8 @@ def account(world: World) -> str:
     return world.services.hub.devices()[0][0]
 
 
-def note(world: World, app: App, puid: str, message: str, user: str) -> Push:
-    return Push(user, Notification(f"n_{message}", app.id, puid, "Chess", message, "", world.clock.now()), 60_000)
+def note(world: World, app: App, puid: str, message: str, user: str) -> QueuedNotification:
+    return QueuedNotification(user, Notification(f"n_{message}", app.id, puid, "Chess", message, "", world.clock.now()), 60_000)
 
 
 def waiting(world: World, app: App, user: str) -> int:
@@ -64,7 +64,7 @@ def test_wakes_for_one_user_do_not_queue_up_behind_a_backend_that_hangs(
             for _ in range(100):
                 world.registry.backends.tracker.signal("mail", user)
             gevent.sleep(0)
-        mailbox.push([note(world, app, puid, "late", user)], 100)
+        mailbox.enqueue([note(world, app, puid, "late", user)], 100)
 
     Held(monkeypatch, mailbox, "pending").overtake(lambda: world.services.delivery.deliver_or_schedule(user), signal)
     world.settle()
@@ -102,7 +102,7 @@ def test_a_notification_stored_right_after_the_grant_was_revoked_is_dropped_and_
     channel = world.device(ANN)
     user = account(world)
     revoke = lambda: world.services.grants.revoke(user, app.id)  # noqa: E731
-    in_the_middle(monkeypatch, world.registry.backends.mailbox, "push", revoke, before=True)
+    in_the_middle(monkeypatch, world.registry.backends.mailbox, "enqueue", revoke, before=True)
     assert world.notify(app, {"puid": puid, "message": "secret"}) == [{"puid": puid, **ko(110, "not found")}]
     assert (messages(channel), waiting(world, app, user)) == ([], 0)
 
@@ -119,7 +119,7 @@ def test_it_is_dropped_later_when_the_directory_does_not_say_whether_the_grant_s
         world.services.grants.revoke(user, app.id)
         away.back = False
 
-    in_the_middle(monkeypatch, world.registry.backends.mailbox, "push", revoke, before=True)
+    in_the_middle(monkeypatch, world.registry.backends.mailbox, "enqueue", revoke, before=True)
     world.notify(app, {"puid": puid, "message": "secret"})
     assert waiting(world, app, user) == 1
     away.back = True
@@ -289,7 +289,7 @@ def test_of_very_many_those_that_were_written_before_it_failed_are_not_sent_agai
 
     monkeypatch.setattr(channel, "send", send)
     everything = [note(world, app, puid, str(number), user) for number in range(150)]
-    world.registry.backends.mailbox.push(everything, 200)
+    world.registry.backends.mailbox.enqueue(everything, 200)
     world.services.delivery.deliver_or_schedule(user)
     first, rest = messages(channel), messages(first_frame(world))
     assert (len(first), len(rest)) == (100, 50)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from webtest import TestResponse
 
-from dpresence.service.failures import Failures
+from dpresence.service.failed_sign_ins import FailedSignIns
 from dpresence.tests.support import FakeClock
 from dpresence.tests.web.support import App, World, ko, refusal
 
@@ -97,7 +97,7 @@ def test_a_wrong_proof_beyond_the_limit_leaves_no_line_in_the_log(world: World, 
 
 
 def test_turns_of_an_address_that_nobody_holds_are_forgotten() -> None:
-    failures = Failures(10, FakeClock())
+    failures = FailedSignIns(10, FakeClock())
     for number in range(1000):
         with failures.slot(f"192.0.2.{number}"):
             assert len(failures._slots) == 1

@@ -38,5 +38,5 @@ def test_a_notification_without_control_makes_the_calls_of_its_delivery(world: W
     calls = count_calls(world, monkeypatch, *ROLES)
     service.receive({"action": "notify", "notifications": [{"puid": puid, "message": "Your move"}]})
     eventually(lambda: device.sent and calls["discard_received"])
-    accepts = ["grants_by_puid", "grants_by_puid", "latest", "push"]
+    accepts = ["grants_by_puid", "grants_by_puid", "latest", "enqueue"]
     assert calls == Counter([*accepts, "devices", "pending", "active", "sent_status", "discard_received"])

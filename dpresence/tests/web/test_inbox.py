@@ -107,14 +107,14 @@ def test_a_notification_pushed_while_a_pause_ended_is_shown(world: World, app: A
     puid, ann = world.grant(ANN, app), world.person(ANN)
     ann("PATCH", f"/grant/{app.id}", {"paused": True})
     mailbox = world.registry.backends.mailbox
-    push = mailbox.push
+    enqueue = mailbox.enqueue
 
     def resume(*arguments: Any) -> Any:
         monkeypatch.undo()
         ann("PATCH", f"/grant/{app.id}", {"paused": False})
-        return push(*arguments)
+        return enqueue(*arguments)
 
-    monkeypatch.setattr(mailbox, "push", resume)
+    monkeypatch.setattr(mailbox, "enqueue", resume)
     notify(world, app, puid, "late")
     assert listed(ann) == ["late"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from dpresence.backends.mailbox import Push
+from dpresence.backends.mailbox import QueuedNotification
 from dpresence.backends.sql.tables import inbox, notifications, received_unseen
 from dpresence.model import Notification
 from dpresence.tests.web.support import App, World
@@ -33,7 +33,7 @@ def kept(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> tu
 def push(world: World, user: str, puid: str, *names: str) -> None:
     """Store what no grant stands for, as a process that ended right after its push has left it."""
     items = [Notification(name, "app", puid, "Chess", "secret", "", world.clock.now()) for name in names]
-    world.registry.backends.mailbox.push([Push(user, item, DAY_MS, 0) for item in items], 1000)
+    world.registry.backends.mailbox.enqueue([QueuedNotification(user, item, DAY_MS, 0) for item in items], 1000)
 
 
 def later(world: World) -> None:
@@ -48,7 +48,7 @@ def test_notifications_pushed_for_an_ended_grant_are_found_and_discarded(kept: t
     puid = world.grant(ANN, app)
     world.notify(app, {"puid": puid, "message": "stays"})
     gone = [Notification(f"n{n}", "app", f"puid-{n}", "Chess", "secret", "", world.clock.now()) for n in range(700)]
-    world.registry.backends.mailbox.push([Push(f"gone-{n}", item, DAY_MS, 0) for n, item in enumerate(gone)], 1000)
+    world.registry.backends.mailbox.enqueue([QueuedNotification(f"gone-{n}", item, DAY_MS, 0) for n, item in enumerate(gone)], 1000)
     push(world, "gone-0", "puid-0", *(f"m{n}" for n in range(150)))
     later(world)
     assert world.notify(app, {"puid": puid})[0]["queue_size"] == 2

@@ -196,7 +196,11 @@ def test_the_page_that_asks_says_what_was_allowed_already(world: World, app: App
     assert 'name="allow"' in asked and 'name="deny"' in asked and "already" not in asked
     ann("POST", f"/grant/{app.id}")
     granted = html(ann, path)
-    assert "You have already allowed this, on November 22, 2026." in granted and 'name="deny"' not in granted and "paused" not in granted
+    assert (
+        "You have already allowed this, on November 22, 2026." in granted
+        and 'name="deny"' not in granted
+        and "You have paused it" not in granted
+    )
     ann("PATCH", f"/grant/{app.id}", {"paused": True})
     assert "You have paused it" in html(ann, path)
     ann("DELETE", f"/grant/{app.id}")

@@ -29,7 +29,7 @@ from ...redis.connection import RedisConnection
 from ...redis.connections import ConnectionFactory
 from ...redis.scripts import Script, script
 from ...redis.state import REPLICA, state_of
-from .. import InboxLimits, Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
+from .. import InboxLimits, Mailbox, Queue, QueuedNotification, QueueKey, Record, Stored, Waiting
 from ..control import REUSED
 from .inbox import MAX_PER_OPERATION, RedisInbox, notification_of, slices
 
@@ -106,12 +106,12 @@ class RedisMailbox(RedisInbox, Mailbox):
             total += count
         return total
 
-    def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
+    def enqueue(self, items: Sequence[QueuedNotification], limit: int, sender: str = "") -> Sequence[Stored]:
         if len(items) > _PUSHED:
             self._claim_keys(items)
-        return [stored for some in slices(items, _PUSHED) for stored in self._push(some, limit)]
+        return [stored for some in slices(items, _PUSHED) for stored in self._enqueue(some, limit)]
 
-    def _claim_keys(self, items: Sequence[Push]) -> None:
+    def _claim_keys(self, items: Sequence[QueuedNotification]) -> None:
         """Refuse a push of several steps before its first one, or keep other contents from being stored with its keys meanwhile."""
         grants: dict[str, tuple[list[str], list[str]]] = {}
         for one in items:
@@ -123,7 +123,7 @@ class RedisMailbox(RedisInbox, Mailbox):
         if reused:
             raise Conflict(REUSED.format(reused))
 
-    def _push(self, items: Sequence[Push], limit: int) -> Sequence[Stored]:
+    def _enqueue(self, items: Sequence[QueuedNotification], limit: int) -> Sequence[Stored]:
         brief = [_brief(one) for one in items]
         queues = {(one.user, one.notification.puid): one.shown_until for one in items}
         controlled = any(one.control for one in items)
@@ -228,7 +228,7 @@ class RedisMailbox(RedisInbox, Mailbox):
         self._client.close()
 
 
-def _brief(one: Push) -> tuple[Any, ...]:
+def _brief(one: QueuedNotification) -> tuple[Any, ...]:
     item, text = one.notification, _encode_json(one.notification).decode()
     brief = (one.user, item.puid, item.id, one.ttl_ms, one.shown_until, text, one.domain, one.held)
     return (*brief, one.control.topic, one.control.key, one.control.digest) if one.control else brief

@@ -22,7 +22,7 @@ from ...sql.statements import Statement
 from ...sql.tables import notifications as table
 from ...sql.tables import received_unseen
 from ...sql.transactions import reading, transaction
-from .. import InboxLimits, Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
+from .. import InboxLimits, Mailbox, Queue, QueuedNotification, QueueKey, Record, Stored, Waiting
 from .control import SqlControl
 from .inbox import SqlInbox
 
@@ -62,16 +62,18 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         super().__init__(limits)
         self.database = database
 
-    def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
+    def enqueue(self, items: Sequence[QueuedNotification], limit: int, sender: str = "") -> Sequence[Stored]:
         if not items:
             return []
-        stored, expired, dropped = self._push(items, limit, sender)
+        stored, expired, dropped = self._enqueue(items, limit, sender)
         self.discarded["expired"] += expired
         self.discarded["dropped"] += dropped
         return stored
 
     @transaction(key=lambda items, limit, sender: sender or items[0].notification.appid)
-    def _push(self, connection: Connection, items: Sequence[Push], limit: int, sender: str) -> tuple[Sequence[Stored], int, int]:
+    def _enqueue(
+        self, connection: Connection, items: Sequence[QueuedNotification], limit: int, sender: str
+    ) -> tuple[Sequence[Stored], int, int]:
         """Store notifications; return their results, and how many undelivered ones were discarded: expired, dropped."""
         users = {item.user for item in items}
         lock_names(connection, "mailbox", users)  # no concurrent call may change the counts and positions of these users
@@ -232,7 +234,7 @@ def _places(record: Record) -> dict[str, Any]:
     return {"user": record["user"], "puid": record["puid"], "position": record["position"], "expires_at": record["expires_at"]}
 
 
-def _row(item: Push, now: int) -> dict[str, Any]:
+def _row(item: QueuedNotification, now: int) -> dict[str, Any]:
     return {"user": item.user, **NOTIFICATIONS.values(item.notification), "expires_at": now + item.ttl_ms}
 
 

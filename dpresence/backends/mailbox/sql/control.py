@@ -14,7 +14,7 @@ from ...sql.locks import lock_names
 from ...sql.tables import inbox, notifications, received_unseen
 from ...sql.tables import notification_names as table
 from ...sql.transactions import transaction
-from .. import Push, Stored
+from .. import QueuedNotification, Stored
 from ..control import KEY_MS, MAX_NAMES, REUSED, Control, ControlledMailbox
 
 _SWEPT = 500
@@ -37,11 +37,11 @@ class _Controlled(NamedTuple):
     repeated: dict[str, Stored]
     replaced: dict[str, str]
 
-    def new(self, items: Sequence[Push]) -> list[Push]:
+    def new(self, items: Sequence[QueuedNotification]) -> list[QueuedNotification]:
         """Return the notifications that are to be stored."""
         return [item for item in items if item.notification.id not in self.repeated]
 
-    def finish(self, connection: Connection, items: Sequence[Push], stored: Sequence[Stored], now: int) -> list[Stored]:
+    def finish(self, connection: Connection, items: Sequence[QueuedNotification], stored: Sequence[Stored], now: int) -> list[Stored]:
         """Remember the names of new notifications; return the complete results."""
         positions = {item.notification.id: each.position for item, each in zip(items, stored, strict=True)}
         new = [item for item in self.new(items) if item.control]
@@ -63,7 +63,7 @@ class SqlControl(ControlledMailbox):
     database: Database
 
     @staticmethod
-    def _begin_control(connection: Connection, items: Sequence[Push], now: int) -> _Controlled:
+    def _begin_control(connection: Connection, items: Sequence[QueuedNotification], now: int) -> _Controlled:
         """Find repeated notifications, and delete those that others replace. The caller holds the locks of the users."""
         wanted = [tuple(name) for item in items for name in _names(item)]
         found = connection.execute(select(table).where(tuple_(*_PLACE).in_(wanted), table.c.expires_at > now)).mappings()
@@ -104,18 +104,18 @@ class SqlControl(ControlledMailbox):
         return len(places)
 
 
-def _controlled(items: Sequence[Push]) -> Iterator[tuple[Push, Control]]:
+def _controlled(items: Sequence[QueuedNotification]) -> Iterator[tuple[QueuedNotification, Control]]:
     return ((item, item.control) for item in items if item.control)
 
 
-def _names(item: Push) -> Iterator[_Name]:
+def _names(item: QueuedNotification) -> Iterator[_Name]:
     if item.control:
         for kind, name in (("topic", item.control.topic), ("key", item.control.key)):
             if name:
                 yield _Name(item.user, item.notification.puid, kind, name)
 
 
-def _row(item: Push, name: _Name, position: int, now: int) -> dict[str, Any]:
+def _row(item: QueuedNotification, name: _Name, position: int, now: int) -> dict[str, Any]:
     digest, lasts_ms = (item.control.digest, KEY_MS) if item.control and name.kind == "key" else ("", item.ttl_ms)
     return {**name._asdict(), "id": item.notification.id, "position": position, "digest": digest, "expires_at": now + lasts_ms}
 

@@ -15,7 +15,7 @@ from ...sql.locks import lock_names
 from ...sql.rows import Rows
 from ...sql.tables import inbox as table
 from ...sql.transactions import reading, transaction
-from .. import Push
+from .. import QueuedNotification
 from ..inbox import Inbox, InboxEntry, InboxLimits, InboxRecord
 
 _ENTRIES = Rows(table, Notification)
@@ -51,7 +51,7 @@ class SqlInbox(Inbox):
     database: Database
     limits: InboxLimits
 
-    def _add_entries(self, connection: Connection, items: Sequence[Push], now: int) -> None:
+    def _add_entries(self, connection: Connection, items: Sequence[QueuedNotification], now: int) -> None:
         """Add entries of new notifications. The caller holds the locks of the users."""
         if self.limits.days:
             connection.execute(_ADD, [_row(item, now) for item in items])
@@ -192,7 +192,7 @@ class SqlInbox(Inbox):
             connection.execute(insert(table), [_restored(one) for one in records])
 
 
-def _row(item: Push, now: int) -> dict[str, Any]:
+def _row(item: QueuedNotification, now: int) -> dict[str, Any]:
     held_until = now + item.ttl_ms if item.held else None
     content = {**asdict(item.notification), "domain": item.domain, "read": False, "held_until": held_until}
     return {**content, "owner": item.user, "now": now * 1000}

@@ -20,7 +20,7 @@ CHECKS_PER_ADDRESS = 4
 SLOT_SECONDS = 10.0
 
 
-class Failures:
+class FailedSignIns:
     """Counts failed checks by address and credential. Limits apply only after a check has failed.
 
     The number of checks is limited by the number of requests, channels and frames of an address; checks that call a provider are also

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from dpresence.backends.sql.file import DatabaseFile
-from dpresence.private import create, warn_of_readers, warn_of_writers
+from dpresence.secret_files import create, warn_of_readers, warn_of_writers
 
 NOBODY = 65534
 PROGRAM = f"""
 import logging, os, sys
 logging.basicConfig(format="%(message)s")
-from dpresence.private import warn_of_readers
+from dpresence.secret_files import warn_of_readers
 os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})
