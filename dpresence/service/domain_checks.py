@@ -75,9 +75,10 @@ class DomainChecks:
 
     def _check(self, application: Application) -> None:
         try:
-            self._check_body(application, *self._proofs.fetch(application.domain))
-        except ProofFailed as error:
-            self._check_failed(application, error)
+            try:
+                self._check_body(application, *self._proofs.fetch(application.domain))
+            except ProofFailed as error:
+                self._check_failed(application, error)
         except (BackendUnavailable, Conflict) as error:
             log.info("the domain of application %s was not checked: %s", application.id, error.error)
 

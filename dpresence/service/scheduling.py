@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import TypeVar
 
 import gevent
@@ -30,7 +31,7 @@ def map_concurrently(work: Callable[[S], T], items: Iterable[S]) -> list[T]:
 
     The first exception is raised at once; the other calls are not stopped.
     """
-    return list(Pool(_GREENLETS).imap_unordered(work, items))
+    return _results(Pool(_GREENLETS), work, items)
 
 
 def call_together(work: Callable[[S], T], items: Collection[S]) -> list[T]:
@@ -41,4 +42,21 @@ def call_together(work: Callable[[S], T], items: Collection[S]) -> list[T]:
     """
     if len(items) < 2:
         return [work(item) for item in items]
-    return list(Pool(_CALLS).imap_unordered(work, items))
+    return _results(Pool(_CALLS), work, items)
+
+
+def _results(pool: Pool, work: Callable[[S], T], items: Iterable[S]) -> list[T]:
+    results: list[T] = []
+    for result, error in pool.imap_unordered(partial(_attempt, work), items):
+        if error is not None:
+            raise error
+        results.append(result)
+    return results
+
+
+def _attempt(work: Callable[[S], T], item: S) -> tuple[T | None, Exception | None]:
+    """Return the result or the exception of a call: gevent would print the traceback of a greenlet that raises."""
+    try:
+        return work(item), None
+    except Exception as error:
+        return None, error

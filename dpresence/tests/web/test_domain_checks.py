@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dpresence.errors import BackendUnavailable
 from dpresence.tests.web.support import App, World
 
 ANN = "ann@example.org"
@@ -83,3 +84,18 @@ def test_a_domain_that_moves_during_the_look_keeps_its_own_state(world: World, a
     world.registry.backends.directory.change_application(app.id, {"check_at": world.clock.now()})
     world.services.domain_checks.check_due()
     assert state(world, app) == (False, False, 0), "the proof was one of the old domain"
+
+
+def test_a_failed_check_that_cannot_be_stored_is_repeated_without_a_traceback(
+    world: World, app: App, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.proof.answer = (404, "")
+
+    def away(*_: object) -> None:
+        raise BackendUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.registry.backends.directory, "change_application", away)
+        assert pass_days(world, 8) == 2
+    assert state(world, app) == (True, True, 0) and capsys.readouterr().err == ""
+    assert pass_days(world, 1) == 1 and state(world, app) == (True, True, 1)
