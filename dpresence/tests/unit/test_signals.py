@@ -20,6 +20,7 @@ SIGNALS = [
         for topic in ("feed", "mail", "inbox", "grants", "application", "changes", "damaged", "forgotten", "outcomes")
     ),
     (Signal("missed", ""), ""),
+    (Signal("moved", ""), ""),
 ]
 
 
