@@ -42,7 +42,7 @@ def frame(name: str, digest: str, count: int = FRAME) -> list[QueuedNotification
 @contextmanager
 def before_the_second_step(backend: RedisMailbox, act: Callable[[], object]) -> Iterator[None]:
     """Have something done when the first notifications of a push are stored."""
-    steps, push = [], backend._push
+    steps, push = [], backend._enqueue
 
     def step(items, limit):
         steps.append(len(items))
@@ -50,7 +50,7 @@ def before_the_second_step(backend: RedisMailbox, act: Callable[[], object]) -> 
             act()
         return push(items, limit)
 
-    with patch.object(backend, "_push", step):
+    with patch.object(backend, "_enqueue", step):
         yield
     assert len(steps) >= 2
 
@@ -66,13 +66,13 @@ def test_a_sender_who_races_with_two_contents_for_one_key_has_one_stored_whole_a
     assert kept(backend) == [f"a{n}" for n in range(FRAME)]
 
 
-def test_a_push_that_is_sent_again_while_it_is_stored_is_stored_once(backend, other):
+def test_a_frame_that_is_sent_again_while_it_is_stored_is_stored_once(backend, other):
     with before_the_second_step(backend, lambda: send(other, *frame("a", "d"))):
         send(backend, *frame("a", "d"))
     assert sorted(kept(backend)) == sorted(f"a{n}" for n in range(FRAME))
 
 
-def test_a_push_that_failed_is_finished_by_its_repetition_and_by_no_other_content(backend, other, redis_server):
+def test_a_frame_that_failed_is_finished_by_its_repetition_and_by_no_other_content(backend, other, redis_server):
     def fail():
         raise BackendUnavailable
 
