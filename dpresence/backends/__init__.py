@@ -168,14 +168,19 @@ def _stored_partitions(settings: Settings, clock: Clock) -> Sequence[str]:
 
 
 def at_stored_partitions(settings: Settings, clock: Clock) -> Settings:
-    """Return the settings with the servers on which the partitions are, as far as the database can say."""
+    """Return the settings with the servers on which the partitions are, as far as the database, or the Redis Cluster, can say."""
     stored: Sequence[str] = ()
     with suppress(SettingError, BackendUnavailable):
         stored = _stored_partitions(settings, clock)
+    if settings.redis.cluster:
+        stored = [partitions.CLUSTER] * settings.redis.partitions
     if len(stored) < 2:
         return settings
-    urls = dict.fromkeys(partitions.url_of(settings.redis, name) for name in stored)
-    return replace(settings, redis=replace(settings.redis, urls=tuple(urls)))
+    names: Sequence[str] = ()
+    with suppress(SettingError, BackendUnavailable, ModuleNotFoundError):
+        names = partitions.present_names(settings.redis, stored)
+    urls = dict.fromkeys(partitions.url_of(settings.redis, name) for name in names)
+    return replace(settings, redis=replace(settings.redis, urls=tuple(urls))) if urls else settings
 
 
 def check_redis(settings: Settings) -> None:
@@ -195,7 +200,7 @@ def check_redis_server(settings: Settings, name: str) -> None:
     with _opening_redis(each):
         from .redis.checks import check_server, refuse_eviction
 
-        server = partitions.open_server(settings.redis, each.redis.url)
+        server = partitions.open_server(replace(settings.redis, cluster=each.redis.cluster), each.redis.url)
         check_server(server)
         if each.storage.tracker == "redis":
             refuse_eviction(server)
@@ -239,7 +244,7 @@ def open_redis(settings: Settings) -> ConnectionFactory:
 
     :raises SettingError: the URL or a certificate is invalid.
     """
-    return partitions.open_server(settings.redis, settings.redis.url)
+    return partitions.open_server(replace(settings.redis, cluster=False), settings.redis.url)
 
 
 def _redis_tracker(settings: Settings, clock: Clock, directory: Directory, server: ConnectionFactory | None) -> Tracker:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CLUSTER = "cluster"
+"""Stored instead of the server of a partition that a Redis Cluster has."""
+
 
 def load_tracker(settings: Settings, clock: Clock, directory: Directory, server: ConnectionFactory | None) -> Tracker:
     """Open the tracker in Redis.
@@ -65,8 +68,15 @@ class Placement:
         self._clock = clock
         self._directory = directory
         self._process = make_process_id()
-        self._shared = {redis_name(settings.redis.url): server} if server else {}
+        self._shared = {redis_name(settings.redis.url): server} if server and not settings.redis.cluster else {}
         self._servers: dict[str, TrackerServer] = {}
+
+    def names(self) -> Sequence[str]:
+        """Return the present server of each partition.
+
+        :raises BackendUnavailable: the database, or no node of the cluster, answers.
+        """
+        return present_names(self._settings.redis, self._directory.partitions())
 
     def server(self, name: str) -> TrackerServer:
         """Return the open connections to a server, which its first partition opens.
@@ -82,14 +92,14 @@ class Placement:
         return self._servers[name]
 
     def relocate(self, parts: Sequence[RedisTracker], names: list[str]) -> None:
-        """Let each part continue at the server that the directory names now.
+        """Let each part continue at the server where its partition is now.
 
         :param names: the servers at which the parts are; updated.
         :raises SettingError: a server is not supported; its partitions stay where they are.
         :raises BackendUnavailable: a server or the database does not answer; the partitions of other servers were relocated.
         """
         errors: list[BackendUnavailable | SettingError] = []
-        for number, name in enumerate(self._directory.partitions()):
+        for number, name in enumerate(self.names()):
             if name != names[number]:
                 try:
                     self._relocate(parts[number], number, name)
@@ -131,11 +141,32 @@ def _names(redis: RedisSettings, directory: Directory) -> Sequence[str]:
     stored = directory.partitions()
     if not stored:
         refuse_unpartitioned_data(redis)
-        urls = [redis_name(url) for url in redis.tracker_urls]
-        names = [urls[number % len(urls)] for number in range(redis.partitions)] if redis.partitions > 1 else [""]
-        stored = directory.claim_partitions(names)
+        stored = directory.claim_partitions(_first_names(redis))
     refuse_other_partitions(redis, stored)
-    return stored
+    return present_names(redis, stored)
+
+
+def _first_names(redis: RedisSettings) -> Sequence[str]:
+    """Return what is stored of each partition at the first start."""
+    if redis.partitions == 1:
+        return [""]
+    urls = [CLUSTER] if redis.cluster else [redis_name(url) for url in redis.tracker_urls]
+    return [urls[number % len(urls)] for number in range(redis.partitions)]
+
+
+def present_names(redis: RedisSettings, stored: Sequence[str]) -> Sequence[str]:
+    """Return the present server of each partition.
+
+    :param stored: the servers in the directory.
+    :raises BackendUnavailable: no node of the cluster answers.
+    """
+    if not redis.cluster:
+        return stored
+    from .redis.cluster import nodes_of
+    from .tracker.redis_values import key_prefix
+
+    nodes = [open_server(redis, url) for url in redis.tracker_urls]
+    return nodes_of([key_prefix(nodes[0], number) for number in range(len(stored))], nodes)
 
 
 def refuse_unpartitioned_data(redis: RedisSettings) -> None:
@@ -146,7 +177,7 @@ def refuse_unpartitioned_data(redis: RedisSettings) -> None:
     """
     from .tracker.redis_values import key_prefix
 
-    for server in [open_server(redis, url) for url in redis.tracker_urls] if redis.partitions > 1 else ():
+    for server in [open_server(redis, url) for url in redis.tracker_urls] if redis.partitions > 1 and not redis.cluster else ():
         key = f"{key_prefix(server, None)}meta"
         if server.command("EXISTS", key):
             raise SettingError(
@@ -155,10 +186,14 @@ def refuse_unpartitioned_data(redis: RedisSettings) -> None:
 
 
 def refuse_other_partitions(redis: RedisSettings, stored: Sequence[str]) -> None:
-    """Check that the number of partitions is the stored one.
+    """Check that the number of partitions, and whether a Redis Cluster has them, are what is stored.
 
-    :raises SettingError: it is not.
+    :raises SettingError: they are not.
     """
+    in_cluster = CLUSTER in stored
+    if in_cluster != redis.cluster:
+        shown = str(redis.cluster).lower()
+        raise SettingError(f"redis.cluster = {shown}: must be {str(in_cluster).lower()}, as at the first start with this database")
     if len(stored) != redis.partitions:
         raise SettingError(f"redis.partitions = {redis.partitions}: must be {len(stored)}, as at the first start with this database")
 

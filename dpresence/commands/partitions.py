@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..backends.directory import PartitionMove
-from ..backends.partitions import open_named, url_of
+from ..backends.partitions import open_named, present_names, url_of
 from ..errors import BackendUnavailable
 from ..settings.allowed import redis_name, redis_url
 from .context import CommandFailed, Context, Subparsers, add, add_group
@@ -48,7 +48,10 @@ def _move(options: argparse.Namespace, context: Context) -> None:
     from ..backends.tracker.moving_place import Place
 
     _stored(context)
-    redis, target = context.settings.redis, _name(options.to, context)
+    redis = context.settings.redis
+    if redis.cluster:
+        raise CommandFailed("a Redis Cluster decides where its partitions are: `redis-cli --cluster` moves their slots")
+    target = _name(options.to, context)
 
     def place_of(server: str, partition: int, mover: str) -> Place:
         return Place(open_named(redis, server), partition, mover)
@@ -74,7 +77,7 @@ def _stored(context: Context) -> tuple[str, ...]:
     if not found:
         raise CommandFailed("no service with its tracker in Redis has been started yet")
     redis = context.settings.redis
-    return found if len(found) > 1 else (redis_name(redis.tracker_urls[0]),)
+    return tuple(present_names(redis, found)) if len(found) > 1 else (redis_name(redis.tracker_urls[0]),)
 
 
 def _name(given: str, context: Context) -> str:

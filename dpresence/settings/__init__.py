@@ -77,7 +77,7 @@ class Settings:
                     tracker="redis" if name in on_tracker else "memory",
                     mailbox="redis" if name in on_mailbox else "sql",
                 ),
-                redis=self.redis.at(url),
+                redis=replace(self.redis.at(url), cluster=self.redis.cluster and name in on_tracker),
             )
             for name, url in {**on_tracker, **on_mailbox}.items()
         }

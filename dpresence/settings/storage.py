@@ -46,6 +46,10 @@ class RedisSettings:
         low=1,
         high=256,
     )
+    cluster: bool = setting(
+        False,
+        "`redis.urls` are nodes of one Redis Cluster, which decides where each partition is. Fixed at the first start.",
+    )
     sentinels: tuple[str, ...] = setting(
         (),
         "Redis Sentinels, which name the primary and follow a failover; host and port of `redis.url` are then not used.",
@@ -86,6 +90,8 @@ class RedisSettings:
         refuse(bool(named) and self.url.startswith("unix:"), "redis.sentinels", named, "empty if redis.url is a unix:// URL")
         refuse(bool(named) and bool(self.urls), "redis.sentinels", named, "empty if redis.urls is set")
         refuse(len(self.urls) > self.partitions, "redis.partitions", self.partitions, "at least the number of URLs in redis.urls")
+        refuse(self.cluster and not self.urls, "redis.cluster", "true", "false unless redis.urls has nodes of the cluster")
+        refuse(self.cluster and self.partitions == 1, "redis.partitions", 1, "at least 2 in a Redis Cluster")
         tls = any(url.startswith("rediss:") for url in (self.url, *self.urls))
         for name in ("ca_file", "cert_file", "key_file"):
             file = getattr(self, name)

@@ -16,15 +16,17 @@ _OLDEST = (6, 2)
 def check_server(server: ConnectionFactory) -> None:
     """Check the server's version and mode, and that it accepts writes.
 
-    :raises SettingError: the server is too old, or a cluster.
+    :raises SettingError: the server is too old, or is a node of a cluster although ``redis.cluster`` is false, or the reverse.
     :raises BackendUnavailable: the server does not answer, or refuses writes.
     """
     found = server.facts()
     version = tuple(int(part) for part in found["redis_version"].split(".")[:2])
-    if version < _OLDEST or found.get("redis_mode") == "cluster":
-        what = f"{found['redis_version']}, {found.get('redis_mode', 'standalone')}"
-        raise SettingError(f"{_label(server)}: must be one Redis 6.2 or later, no cluster; this one is {what}")
-    server.command("SET", f"{server.prefix}check", "", "PX", 1)
+    mode = found.get("redis_mode", "standalone")
+    if version < _OLDEST or (mode == "cluster") != server.in_cluster:
+        wanted = "a node of a cluster of Redis 6.2 or later" if server.in_cluster else "one Redis 6.2 or later, no cluster"
+        raise SettingError(f"{_label(server)}: must be {wanted}; this one is {found['redis_version']}, {mode}")
+    if not server.in_cluster:
+        server.command("SET", f"{server.prefix}check", "", "PX", 1)
 
 
 def refuse_eviction(server: ConnectionFactory) -> None:

@@ -37,6 +37,7 @@ class ConnectionFactory:
     :ivar setting: the key that has the URL, for errors.
     :ivar generation: raised when every connection should be replaced, because another server has become the primary.
     :ivar sentinels: None without ``redis.sentinels``.
+    :ivar in_cluster: whether the server is a node of a Redis Cluster.
     :ivar is_watched: whether a client follows the Sentinels.
     :raises SettingError: the URL or a certificate is invalid; names the setting.
     """
@@ -48,9 +49,11 @@ class ConnectionFactory:
         self.state = ServerState(name=name)
         self.generation = 0
         self.is_watched = False
+        self.in_cluster = settings.cluster
         self._url = settings.url
         self._measured = False
         self._on_switch: list[Callable[[Mapping[str, str]], None]] = []
+        self._on_failure: list[Callable[[], None]] = []
         self._run = ""
         self._address: Address | None = None
         self._limits = {
@@ -112,6 +115,10 @@ class ConnectionFactory:
     def on_switch(self, look: Callable[[Mapping[str, str]], None]) -> None:
         """Have a function called with INFO of each further server that is connected to."""
         self._on_switch.append(look)
+
+    def on_failure(self, look: Callable[[], None]) -> None:
+        """Have a function called after each error of the server."""
+        self._on_failure.append(look)
 
     def connect_to(self, address: Address | None = None) -> RedisConnection:
         """Return a new connection to any server, with the user, the database and the options of ``redis.url``.
@@ -191,6 +198,8 @@ class ConnectionFactory:
     def unavailable(self, error: Exception) -> BackendUnavailable:
         """Record and log an error of the driver, and return the exception for the caller."""
         self.state.failed(error, self.message_of(error))
+        for look in self._on_failure:
+            look()
         found = BackendUnavailable()
         found.reason = STATES[state_of(error)]
         found.backend = f"{self.setting}: the Redis {self.state.name}" if self.state.name else ""

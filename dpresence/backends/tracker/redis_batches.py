@@ -180,6 +180,8 @@ class _Run:
         error = BackendUnavailable()
         error.backend = f"{self._server.setting}: the Redis {self._server.state.name}"
         advice = f"it is being moved, or `dpresence partitions move {partition}` to this server opens it"
+        if self._server.in_cluster:
+            advice = "another node has it, or will have it"
         error.reason = f"refuses partition {partition}: {advice}"
         return error
 

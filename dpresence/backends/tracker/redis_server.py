@@ -34,6 +34,8 @@ class TrackerServer:
         check_server(server)
         refuse_eviction(server)
         server.on_switch(warn_of_eviction)
+        if server.in_cluster:
+            server.on_failure(self._on_failure)  # another node may have the partitions now
         self.server = server
         self.process = process or make_process_id()
         channel = _channel(server)
@@ -67,6 +69,10 @@ class TrackerServer:
             elif member is not None:
                 member.signals.dispatch([signal])
 
+    def _on_failure(self) -> None:
+        for member in self._batches.members:
+            member.signals.schedule([MOVED])
+
     def _on_gap(self) -> None:
         for member in self._batches.members:
             member.signals.schedule(["missed "])
@@ -78,7 +84,8 @@ def make_process_id() -> str:
 
 
 def _channel(server: ConnectionFactory) -> str:
-    return f"{server.prefix}{_SIGNALS_CHANNEL}"
+    """Return the channel of a server. A cluster passes messages on to all nodes, so each node has a channel of its own."""
+    return f"{server.prefix}{_SIGNALS_CHANNEL}" + (f":{server.state.name}" if server.in_cluster else "")
 
 
 def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:

@@ -18,11 +18,12 @@ from dpresence.tests.support import FakeClock, view_and_head
 
 from .tracker_values import SETTINGS
 
+CLUSTER = "a cluster"
 SHAPES = [
     (3, 1),
-    *(pytest.param(shape, marks=pytest.mark.faults) for shape in ((1, 1), (8, 3))),
+    *(pytest.param(shape, marks=pytest.mark.faults) for shape in ((1, 1), (8, 3), (8, CLUSTER))),
 ]
-"""Numbers of partitions and of their servers that the suites run over; the first one is the shape in the ordinary tests."""
+"""Numbers of partitions, and of their servers or ``CLUSTER``, for the suites; the first one is the shape in the ordinary tests."""
 
 
 def make_tracker(
@@ -32,10 +33,10 @@ def make_tracker(
     clock: FakeClock | None = None,
     kind: type[PartitionedTracker] = PartitionedTracker,
 ) -> PartitionedTracker:
-    """Return a tracker of a process, whose partitions are spread over the servers."""
+    """Return a tracker of a process, whose partitions are at the servers in turn."""
     clock = clock or FakeClock()
-    shared = [TrackerServer(server.server(), settings, clock) for server in servers]
-    parts = [RedisTracker(shared[number % len(shared)], settings, clock, number) for number in range(partitions)]
+    shared = {server: TrackerServer(server.server(), settings, clock) for server in dict.fromkeys(servers)}
+    parts = [RedisTracker(shared[servers[number % len(servers)]], settings, clock, number) for number in range(partitions)]
     return kind(parts, Epochs.partition_of)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from dpresence.settings import PresenceSettings
 from dpresence.tests.support import FakeClock
 
 from . import redis
+from .redis_cluster import running_cluster
 from .tracker_values import SETTINGS
 
 
@@ -57,6 +60,25 @@ def redis_servers(_redis_processes):
         return known[:count]
 
     return servers
+
+
+@pytest.fixture(scope="package")
+def _redis_cluster(cooperative_redis):
+    """A function that returns a cluster of three nodes, which starts when a test asks for it."""
+    with ExitStack() as started:
+        yield cache(lambda: started.enter_context(running_cluster()))
+
+
+@pytest.fixture
+def redis_nodes(_redis_cluster):
+    """Return a function that returns the node of each of so many partitions, in an empty cluster."""
+
+    def nodes(partitions: int) -> Sequence[Any]:
+        cluster = _redis_cluster()
+        cluster.clear()
+        return cluster.nodes_of(partitions)
+
+    return nodes
 
 
 @pytest.fixture(scope="package")

@@ -12,7 +12,7 @@ from dpresence.backends.tracker.redis_values import Epochs
 from dpresence.model import FeedEntry, Offset
 from dpresence.tests.support import FakeClock, view_and_head
 
-from .partitioned import SHAPES, Reader, make_tracker, users_of
+from .partitioned import CLUSTER, SHAPES, Reader, make_tracker, users_of
 from .redis_fixtures import let_buckets_fill
 from .tracker import TrackerContract
 from .tracker_rates import RateContract
@@ -90,10 +90,10 @@ def partitioned():
 
 
 @pytest.fixture(params=SHAPES, ids="{0[0]} on {0[1]}".format)
-def shape(request, redis_servers):
+def shape(request, redis_servers, redis_nodes):
     """A number of partitions, and the servers that they are on."""
     partitions, servers = request.param
-    return partitions, redis_servers(servers)
+    return partitions, redis_nodes(partitions) if servers == CLUSTER else redis_servers(servers)
 
 
 class TestInOneOfThePartitions(TrackerContract):

@@ -21,6 +21,11 @@ def in_partitions(partitions, count):
     return lambda servers, clock: make_tracker(servers(count), partitions, SETTINGS, clock)
 
 
+def in_cluster(partitions):
+    """Return a function that makes a tracker whose partitions are in a Redis Cluster."""
+    return lambda nodes, clock: make_tracker(nodes(partitions), partitions, SETTINGS, clock)
+
+
 def of(name, make, examples, *marks):
     return pytest.param(make, examples, id=f"{name}-{examples}", marks=marks)
 
@@ -35,12 +40,15 @@ def of(name, make, examples, *marks):
             of(f"{partitions} on {servers}", in_partitions(partitions, servers), 50, pytest.mark.faults)
             for partitions, servers in ((1, 1), (8, 1), (8, 3))  # the users of the events are in two partitions where there are several
         ),
+        of("8 in a cluster", in_cluster(8), 25, pytest.mark.faults),
     ],
 )
-def test_any_order_of_events_is_seen_as_the_merge_rule_says(redis_servers, make, examples):
+def test_any_order_of_events_is_seen_as_the_merge_rule_says(request, make, examples):
+    started = request.getfixturevalue("redis_nodes" if "cluster" in request.node.name else "redis_servers")
+
     class OnRedis(TrackerMachine):
         def make_tracker(self):
-            return make(redis_servers, self.clock)
+            return make(started, self.clock)
 
         def teardown(self):
             self.tracker.close()

@@ -4,7 +4,7 @@
 -- its keys, the registration and the number of the run (see open.lua), what precedes its signals in a message, operations.
 -- Returns cmsgpack for each section: number of batches of the partition so far, signals, results, signals for this process only, failures
 -- (position, reason), new entries of feeds that this process reads (see docs/decisions/0021-entries-in-the-answer.md);
--- false if the process is unknown or has a newer connection.
+-- false if the process is unknown or has a newer connection, or the partition is at another node of a Redis Cluster.
 -- The other processes, if there are any, get the signals of all sections in one message: the process, then one signal per line.
 --
 --   user:USER        cmsgpack: status; newest revision of the account that was seen; devices by name, each with status, connection,
@@ -23,7 +23,7 @@
 --   grace:PROCESS    sorted set of users by the earliest end of a grace period of theirs, in ticks of that process
 --   postponed        see rates.lua; the keys of feeds: see feeds.lua
 -- Keys and fields keep these names: processes of several versions use them at the same time during an upgrade.
--- Keys are computed here and not declared: Redis Cluster is not supported.
+-- Keys are computed here and not declared, as partitions of one node of a Redis Cluster are in several slots.
 local context, damage, feeds = require('batch_context'), require('damage'), require('feeds')
 local call = redis.call
 
@@ -58,6 +58,7 @@ local function execute()
   local results, failed = {}, {}
   for position, operation in ipairs(context.operations) do
     local done, result = pcall(find(operation[1]), unpack(operation, 3)) -- the second one is the partition
+    if not done and damage.is_elsewhere(result) then error(result, 0) end
     if not done then
       failed[#failed + 1] = { position, damage.reason_of(result) }
       result = false
@@ -70,10 +71,20 @@ local function execute()
   return { batches, table.concat(context.signals, '\n'), results, table.concat(context.local_signals, '\n'), failed, entries }
 end
 
+-- Execute a section. If its slot is moving to another node, some operations may have been executed in part: the data is deleted.
+local function execute_here()
+  local done, answer = pcall(execute)
+  if done then return answer end
+  if not damage.is_elsewhere(answer) then error(answer, 0) end
+  feeds.forget_all()
+  for _, key in ipairs({ context.meta, context.processes }) do pcall(call, 'UNLINK', key) end -- see open.lua
+  return false
+end
+
 local answers, message = {}, { context.process }
 for position, section in ipairs(context.sections) do
   context.begin(section)
-  answers[position] = execute()
+  answers[position] = execute_here()
   if #context.signals > 0 then message[#message + 1] = context.label .. table.concat(context.signals, '\n') end
 end
 if #message > 1 and may_have_other_subscribers() then

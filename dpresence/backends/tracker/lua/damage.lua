@@ -22,4 +22,10 @@ function M.is_damage(failure)
   return false
 end
 
+-- Return whether an error means that this node of a Redis Cluster does not have a slot, or no longer all of its keys.
+function M.is_elsewhere(failure)
+  local reason = M.reason_of(failure)
+  return string.find(reason, 'non local key', 1, true) or string.find(reason, 'cluster is down', 1, true)
+end
+
 return M

@@ -186,6 +186,11 @@ local function save_all()
   return added
 end
 
+-- Forget the feeds that the section has used, without saving them.
+local function forget_all()
+  feeds = {}
+end
+
 -- last: the newest entry of the PUID before this one.
 local function append(grant, last, status, reason)
   local app, puid, since = grant[1], grant[2], grant[3]
@@ -240,5 +245,6 @@ return {
   decode = decode, feed = feed, newest = newest, id = id, check = check, is_too_old = is_too_old,
   has_same_entries = has_same_entries,
   reset = reset, finish_rebuilding = finish_rebuilding, drop = drop, guarded = guarded, save_all = save_all,
+  forget_all = forget_all,
   append = append, show = show, guarded_reading = guarded_reading,
 }

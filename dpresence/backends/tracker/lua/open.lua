@@ -2,11 +2,14 @@
 -- ARGV[1], cmsgpack: prefix, process, generation, lease (ms), now (ms), run id of the server,
 --   last state known to the process (epoch, run id, number of batches), a new epoch in case one is needed, key of the fence.
 -- Returns cmsgpack: epoch, start of the stored data (ms), whether the process was known, the number of the run.
--- Returns false if the partition is being moved, or was moved to another server: see move.lua.
+-- Returns false if the partition is being moved, or was moved to another server (see move.lua), or is at another node of a Redis Cluster.
 local prefix, me, generation, lease, now, run, seen, new_epoch, fence = unpack(cmsgpack.unpack(ARGV[1]))
 local clock = require('clock')
+local damage = require('damage')
 local call = redis.call
-if call('EXISTS', fence) == 1 then return cmsgpack.pack(false) end
+local is_here, fences = pcall(call, 'EXISTS', fence)
+if not is_here and not damage.is_elsewhere(fences) then error(fences, 0) end
+if not is_here or fences == 1 then return cmsgpack.pack(false) end
 local meta, processes = prefix .. 'meta', prefix .. 'processes'
 
 local RUNS = 100 -- maximum number of recorded server restarts; a process that last saw an older run causes a reset of all data
