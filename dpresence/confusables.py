@@ -24,12 +24,14 @@ SPECIAL_SUFFIXES = frozenset({"alt", "example", "internal", "invalid", "local", 
 """Top-level domains that the public suffix list does not contain: RFC 6761, 6762, 7686 and 9476, and ICANN's ``internal``."""
 ABBREVIATIONS = frozenset(
     [
+        "Cia",
         "Co",
         "Dr",
         "Ft",
         "Inc",
         "Jr",
         "Ltd",
+        "Ltda",
         "Mme",
         "Mr",
         "Mrs",
@@ -38,12 +40,17 @@ ABBREVIATIONS = frozenset(
         "No",
         "Nr",
         "Prof",
+        "Pty",
+        "Pvt",
         "Rev",
+        "San",
         "Sgt",
         "Sr",
+        "Sra",
         "St",
         "Sta",
         "Ste",
+        "Tic",
         "Vol",
     ]
 )
@@ -56,7 +63,15 @@ _NO_WORDS = frozenset({"com", "net", "org"})  # an abbreviation before one of th
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]")
 _MARK = regex.compile(r"\p{M}")
-_RAISED = regex.compile(r"[\p{Decomposition_Type=Super}\p{Decomposition_Type=Sub}]")
+_FORMATTED = regex.compile(
+    r"[\p{Decomposition_Type=Super}\p{Decomposition_Type=Sub}\p{Decomposition_Type=Circle}\p{Decomposition_Type=Square}"
+    r"\p{Decomposition_Type=Fraction}\p{Decomposition_Type=Compat}]"
+)
+"""Letters and digits in another form, such as ``²``, ``①`` and ``½``: they may be read as such, or as a sign after an address."""
+_LIKE_BARS = frozenset("\u01c0\u01c1\u01c2\u01c3\u0298\ua7f7")
+"""Letters that can be confused with signs: they are clicks, and U+A7F7 is an epigraphic letter."""
+_INVERTED = {chr(first + at): chr(97 + at) for first in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)}
+"""Letters in black circles and squares, and those of flags, which have no decomposition."""
 _SMALL_CYRILLIC_CAPITALS = dict(zip("вкмнт", "bkmht", strict=True))
 _DIRECTION_MARKS = "\u200e\u200f\u061c"
 _LABEL = rf"[\p{{L}}\p{{M}}\p{{N}}{_DIRECTION_MARKS}-]+"
@@ -166,7 +181,7 @@ def _print(char: str) -> str:
     _, found, letter = unicodedata.name(char, "").partition("LATIN LETTER SMALL CAPITAL ")
     if found and len(letter) == 1:
         return letter.lower()
-    return " " if _RAISED.match(char) or char in _signs() else _SMALL_CYRILLIC_CAPITALS.get(char, char)
+    return " " if _FORMATTED.match(char) or char in _signs() or char in _LIKE_BARS else _SMALL_CYRILLIC_CAPITALS.get(char, char)
 
 
 @lru_cache(maxsize=4096)
@@ -190,13 +205,16 @@ def _is_top_level(label: str) -> bool:
 
 
 def _is_address(labels: list[str]) -> bool:
-    """Return whether labels form a domain that can be registered, or a subdomain of one."""
+    """Return whether labels form a domain that can be registered, a subdomain of one, or a suffix of several labels: ``gov.uk``."""
     *before, last = labels
     if ".".join(labels) in PRODUCTS:
         return False
     if ABBREVIATIONS.issuperset(before) and last[0].isupper() and last.lower() not in _NO_WORDS:
         return False
-    return labels[-1].lower() in SPECIAL_SUFFIXES or _suffixes().privatesuffix(".".join(labels).lower()) is not None
+    name = ".".join(labels).lower()
+    if labels[-1].lower() in SPECIAL_SUFFIXES or _suffixes().privatesuffix(name) is not None:
+        return True
+    return _suffixes().publicsuffix(name) == name and labels[0] not in ABBREVIATIONS
 
 
 @lru_cache(maxsize=4096)
@@ -228,7 +246,9 @@ def _similar() -> dict[str, str]:
 
     Only the data file of the package is read, because importing the package keeps all its data in memory.
     """
-    return {char: next(one for one in like if one in _PLAIN) for char, like in _confusables().items() if not _PLAIN.isdisjoint(like)}
+    return _INVERTED | {
+        char: next(one for one in like if one in _PLAIN) for char, like in _confusables().items() if not _PLAIN.isdisjoint(like)
+    }
 
 
 @cache

@@ -26,12 +26,14 @@ _MIDDLE = (
     r"\N{TIBETAN MARK DELIMITER TSHEG BSTAR}\N{DEVANAGARI SIGN HIGH SPACING DOT}\N{CANADIAN SYLLABICS FULL STOP}\N{DOT ABOVE}"
     r"\N{RING POINT}\N{PHOENICIAN WORD SEPARATOR}\N{CJK UNIFIED IDEOGRAPH-4E36}\N{KANGXI RADICAL DOT}"
     r"\N{BLACK CIRCLE}\N{WHITE BULLET}\N{INVERSE BULLET}\N{BLACK LARGE CIRCLE}\N{MEDIUM BLACK CIRCLE}\N{BLACK CIRCLE FOR RECORD}"
-    r"\N{BLACK SMALL SQUARE}\N{BLACK VERY SMALL SQUARE}\N{BLACK SLIGHTLY SMALL CIRCLE}"
+    r"\N{BLACK SMALL SQUARE}\N{BLACK VERY SMALL SQUARE}\N{BLACK SLIGHTLY SMALL CIRCLE}\N{WHITE SMALL SQUARE}\N{BLACK MEDIUM SMALL SQUARE}"
+    r"\N{BLACK SQUARE}\N{MEDIUM WHITE CIRCLE}\N{FISHEYE}\N{RING OPERATOR}\N{STENOGRAPHIC FULL STOP}\N{MODIFIER LETTER LOW RING}"
+    r"\N{ARABIC SYMBOL DOT BELOW}\N{ARABIC FULL STOP}\N{BRAILLE PATTERN DOTS-2}\N{BRAILLE PATTERN DOTS-5}"
 )
 _ASIAN = r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}"
 # Ends of words that are also top-level domains: la and lat after the Catalan l·l, and French ones that name all genders, each after the
 # letters that it follows.
-_ENDS = r"(?<=l.)(?:la|lat) | (?<=(?:[éidntu]|eur).)es | (?<=eu[rx].)se | (?<=[ei]f.)ve | (?<=n.)ne"
+_ENDS = r"(?<=l·)(?:la|lat) | (?<=(?:[éidntu]|eur)·)es | (?<=(?:eu[rx]|oux)·)se | (?<=[eiu]f·)ve | (?<=n·)ne"
 _ENGLISH = r"(?!(?:com|net|org)\b) (?-i:[A-Z][A-Za-z]*)\b"
 _BETWEEN_LABELS = regex.compile(
     rf"""(?xi)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import perf_counter
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -111,8 +111,8 @@ def owner_of(args: Sequence[object]) -> str:
             if isinstance(account, Account):
                 return account.id
     first = args[0] if args else ""
-    if not isinstance(first, _PLAIN) and isinstance(first, Sequence):
-        first = first[0] if first else ""
+    while not isinstance(first, _PLAIN) and isinstance(first, Collection):
+        first = next(iter(first), "")
     if isinstance(first, str | bytes | int):
         return first.hex() if isinstance(first, bytes) else str(first)
     return next((getattr(first, name) for name in ("user", "owner", "appid", "email") if hasattr(first, name)), "")

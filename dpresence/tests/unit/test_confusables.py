@@ -95,6 +95,20 @@ READ_AS = {
     "[::ffff:1.2.3.4]": str(ip_address("::ffff:102:304")),  # Python 3.13 writes it with dots
     "[fe80::1%25eth0]": "fe80::1",
     "\uff3b2001:db8::1\uff3d": "2001:db8::1",
+    # a suffix that is a site itself
+    "GOV.UK": "gov.uk",
+    "github.io": "github.io",
+    "police.uk": "police.uk",
+    # letters and digits in another form, also after an address, and letters like signs
+    "sparkasse.\U0001f173\U0001f174": "sparkasse.de",
+    "amazon.\U0001f172\U0001f17e.\U0001f184\U0001f17a": "amazon.co.uk",
+    "bank.\U0001f152\U0001f15e\U0001f15c": "bank.com",
+    "bank.\U0001f1e9\U0001f1ea": "bank.de",
+    "paypal.com\u2460": "paypal.com",
+    "paypal.com\u00bd": "paypal.com",
+    "paypal.com\u2116": "paypal.com",
+    "paypal.com\u01c0Login": "paypal.com",
+    "paypal.com\u0298Login": "paypal.com",
     # products are written in one way
     "asp.net": "asp.net",
     "ASP.NET.bank.com": "asp.net.bank.com",
@@ -186,6 +200,7 @@ def test_an_address_that_is_shown_in_the_reverse_order_is_found(mark: str) -> No
         "Chess club", "Chess 2.0", "v1.2.3", "...", "Wait...what", "St.Gallen", "St. Pauli e.V.", "Dr.Oetker", "Dr. Chess", "Dr.House",
         "Mr.Bean", "St.Cloud", "Prof.Dr.Love", "Vol.2", "No.1", "Tom & Co.KG", "M\u00fcller GmbH & Co.KG", "Acme Co.Ltd", "Acme Co.,Ltd.",
         "S.p.A.", "U.S.A.", "J.R.R. Tolkien", "a.b", "Node.js", "Microsoft .NET", "Co.UK", "ASP.NET", "ASP.NET Core 8.0", "C#/VB.NET",
+        "Ltda.ME", "Acme Pvt.Ltd", "Acme Tic.Ltd.",
         "AC/DC", "and/or", "bank/com", "1\u20442", "24\uff0f7", "\u5199\u771f\uff0fphoto", "Chess \u2022 Go", "v1.2.3.4", "1.2.3",
         "1.2.3.4.5", "1.2.3.256", "I.O.I.O", "Apollo.1.2.3", "Release.1.2.3.4", "release-1.2.3.4",
         "[1]", "[a:b]", "[12:30]", "\u043a\u0430\u0444\u0435\u2022\u0431\u0430\u0440",

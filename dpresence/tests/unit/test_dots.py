@@ -47,6 +47,15 @@ READ_AS = {
     "bank\u26abcom": "bank.com",
     "bank\u25aacom": "bank.com",
     "1\u00b72\u30fb3\u00b74": "1.2.3.4",
+    "paypal\ufbb3com": "paypal.com",
+    "paypal\u2e3ccom": "paypal.com",
+    "paypal\u2802com": "paypal.com",
+    "paypal\u06d4com": "paypal.com",
+    "paypal\u26aacom": "paypal.com",
+    # the exceptions for French and Catalan words are of their sign alone
+    "amazon\u25aaes": "amazon.es",
+    "amazon\u02d9es": "amazon.es",
+    "paypal\u25cfla": "paypal.la",
 }
 
 
@@ -59,6 +68,7 @@ def test_a_name_with_signs_for_dots_between_the_labels_of_an_address_is_one(text
 HONEST = """
     Col·legi  COL·LEGI  Paral·lel  Sibil·la  Camil·la_i_Sibil·la  instal·lat  al·lucinant
     étudiant·es  étudiant·e·s  ami·es  employé·es  chercheur·es  danseur·se·s  heureux·se  créatif·ve  citoyen·ne  citoyen·ne·s  acteur·rice
+    époux·se  jaloux·se  Veuf·ve
     ジョン・スミス  ｼﾞｮﾝ･ｽﾐｽ  ポイント・クラウド  データ・AI  カフェ・Bar  Web・デザイン  卡尔·马克思  乔治·W·布什  가ㆍ나  将棋•囲碁
     Chess_·_Go  Chess·Go·Shogi  A·B  3·5  ●_com  bank_●_com
 """
