@@ -1,6 +1,6 @@
 """The mailbox stores undelivered notifications, first in first out per user and application.
 
-A notification that ``push`` has acknowledged survives a crash until its user has received it, it expires, or it is purged or dropped in
+A notification that ``enqueue`` has acknowledged survives a crash until its user has received it, it expires, or it is purged or dropped in
 favour of a newer one. Expiry uses the clock of the store: a time to live starts when it is stored, so that a process with a wrong clock
 neither deletes notifications of others too early nor stores them too long. The cost of a call depends on its arguments, never on the
 amount of other stored data. A call holds a shared store for a few milliseconds at most; a larger call takes several steps.
@@ -149,7 +149,7 @@ class Mailbox(Inbox, ControlledMailbox):
         :param items: in the order in which they were sent. The positions of one user are strictly increasing.
         :param limit: maximum number of stored notifications per user and application.
         :param sender: the account that owns the application; stores that schedule calls fairly count all its applications as one caller.
-        :raises Conflict: an idempotency key was used for another content, also by a push that is being stored; nothing was stored.
+        :raises Conflict: an idempotency key was used for another content, also by a call that has not ended; nothing was stored.
         """
 
     @abstractmethod
@@ -162,7 +162,7 @@ class Mailbox(Inbox, ControlledMailbox):
 
     @abstractmethod
     def waiting(self, user: str, puid: str, shown_until: int) -> int:
-        """Return the size of a queue as its application sees it; for ``shown_until`` see ``Push``."""
+        """Return the size of a queue as its application sees it; for ``shown_until`` see ``QueuedNotification``."""
 
     @abstractmethod
     def count_undelivered(self, after: Queue, limit: int) -> tuple[int, Queue | None]:

@@ -18,7 +18,7 @@ MAX_NAMES = 500
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The topic and the idempotency key of a notification. No two notifications of one push to a grant have the same topic or key.
+    """The topic and the idempotency key of a notification. No two notifications of one call to a grant have the same topic or key.
 
     :param topic: the notification replaces the one of this topic that waits; "" for none.
     :param key: the idempotency key: a later notification with it is the same one; "" for none.
@@ -39,5 +39,5 @@ class ControlledMailbox(ABC):
 
         One that the user has received, and that is only counted, is counted no more.
 
-        :param sender: see ``Mailbox.push``.
+        :param sender: see ``Mailbox.enqueue``.
         """

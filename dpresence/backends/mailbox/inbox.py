@@ -1,7 +1,7 @@
 """The inbox: the notifications that a person has received or would have received, for some days, with their read state.
 
 It is separate from the queues of undelivered notifications: an acknowledgement, an expiry or a revoked grant changes a queue, and only the
-person, its age and its limit change the inbox. ``Mailbox.push`` stores a notification in both, in one step. The step does the same work
+person, its age and its limit change the inbox. ``Mailbox.enqueue`` stores a notification in both, in one step. The step does the same work
 whatever the inbox contains, so that its duration reveals nothing about the person; excess entries are deleted later, by ``trim``.
 
 An entry whose delivery waits, because its grant is paused, is *held*: it is not shown and not counted until ``release``.

@@ -22,7 +22,7 @@
 --
 --   topic:PUID     hash: topic -> "end position id", of the last notification of each topic
 --   key:PUID       hash: idempotency key -> "end position id digest"
---   claim:PUID     hash: idempotency key of a push that is being stored in several steps -> "end 0 - digest"
+--   claim:PUID     hash: idempotency key of notifications that are being stored in several steps -> "end 0 - digest"
 --
 -- An earlier version used other keys. They are migrated when their data is needed, and by sweeps:
 --   for:USER       hash: id -> cmsgpack of position, application, end (ms) and a JSON list whose third element is the PUID

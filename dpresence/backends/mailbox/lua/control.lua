@@ -1,12 +1,12 @@
 -- Topics, idempotency keys and cancels; the keys are described in batch.lua.
--- What concerns several items of a queue is one command for all of them: commands are what a push costs.
+-- What concerns several items of a queue is one command for all of them: commands are what an operation costs.
 local queues = require('queues')
 local call, key, number, now = redis.call, queues.key, queues.number, queues.now
 local MAX_NAMES = 500 -- maximum number of topics, and of idempotency keys, of a grant
 local SLACK = 100 -- names beyond the maximum that are deleted together
 local MAX_TRIMMED = 1000 -- maximum number of names that one script deletes
 local KEY_MS = 86400000 -- time for which an idempotency key is remembered
-local CLAIM_MS = 30000 -- time that the steps of a push take at most
+local CLAIM_MS = 30000 -- time that the steps of one call take at most
 local TOPIC, KEY, DIGEST = 9, 10, 11 -- places in an item
 local M = { operations = {} }
 
@@ -150,7 +150,7 @@ function M.purge(puid)
   call('DEL', key('topic', puid), key('key', puid), key('claim', puid))
 end
 
--- Claim the keys of a push of several steps: until it is over, no other content can be stored with them.
+-- Claim the keys of notifications that are stored in several steps: until these are over, no other content can be stored with them.
 -- grants: PUID, keys and digests of each. Return the first key that was used, or is claimed, for other content; "" if all are claimed.
 function M.operations.claim(grants)
   local claims, ends = {}, number(now + CLAIM_MS) .. ' 0 - '

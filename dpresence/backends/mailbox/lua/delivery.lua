@@ -52,7 +52,7 @@ end
 -- items: each with user, PUID, id, time to live (ms), shown_until (ms), text, domain, and whether its entry of the inbox is held.
 -- keep: store entries of inboxes. controlled: some items also have a topic, an idempotency key, and a digest of the content; "" without.
 -- Results: position and size; also the id of a repeated notification, and of a replaced one, if controlled.
-function operations.push(items, limit, keep, controlled)
+function operations.enqueue(items, limit, keep, controlled)
   local control, repeated, reused = controlled and require('control'), nil, nil
   local some, owners = by_queue(items)
   if control then repeated, reused = control.repeated(items, some) end

@@ -4,7 +4,7 @@ The server's configuration determines whether an acknowledged write is on disk: 
 default of Redis, a crash may lose the last one or two seconds; the log contains a warning at startup.
 
 The work of one script is bounded over all its queues, and so is the total weight of one batch (``_weight``). A larger call runs several
-scripts: first those that discard entries that are due, in ``push``, and then one for each ``_PUSHED`` notifications.
+scripts: first those that discard entries that are due, in ``enqueue``, and then one for each ``_ENQUEUED`` notifications.
 
 ``inbox`` has the inboxes. Data of an earlier version is migrated when it is needed, and the rest by sweeps. Processes of that
 version may run beside processes of this version: the data that they store is migrated in the same way, but they do not see the data of
@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 
 _SCRIPT = script(__package__.rpartition(".")[0], "batch")
 _encode_json = msgspec.json.Encoder().encode
-_PUSHED = 25
+_ENQUEUED = 25
 """Maximum number of notifications that one script stores: with topic and key, in as many queues, a thousand commands."""
-_PUSH_WEIGHT = 12
+_ENQUEUE_WEIGHT = 12
 _TIDY_WEIGHT = 5
 """Weight of the entries that storing or counting discards itself."""
 _TIDY_FIRST = "untidy"
@@ -107,12 +107,12 @@ class RedisMailbox(RedisInbox, Mailbox):
         return total
 
     def enqueue(self, items: Sequence[QueuedNotification], limit: int, sender: str = "") -> Sequence[Stored]:
-        if len(items) > _PUSHED:
+        if len(items) > _ENQUEUED:
             self._claim_keys(items)
-        return [stored for some in slices(items, _PUSHED) for stored in self._enqueue(some, limit)]
+        return [stored for some in slices(items, _ENQUEUED) for stored in self._enqueue(some, limit)]
 
     def _claim_keys(self, items: Sequence[QueuedNotification]) -> None:
-        """Refuse a push of several steps before its first one, or keep other contents from being stored with its keys meanwhile."""
+        """Refuse what takes several steps before its first one, or keep other contents from being stored with its keys meanwhile."""
         grants: dict[str, tuple[list[str], list[str]]] = {}
         for one in items:
             if one.control and one.control.key:
@@ -127,7 +127,7 @@ class RedisMailbox(RedisInbox, Mailbox):
         brief = [_brief(one) for one in items]
         queues = {(one.user, one.notification.puid): one.shown_until for one in items}
         controlled = any(one.control for one in items)
-        stored = self._tidied("push", queues, limit, brief, limit, bool(self.limits.days), *[True] * controlled)
+        stored = self._tidied("enqueue", queues, limit, brief, limit, bool(self.limits.days), *[True] * controlled)
         if len(stored) == 1 and isinstance(stored[0], str):
             raise Conflict(REUSED.format(stored[0]))
         return [Stored(*each) for each in stored]
@@ -135,7 +135,7 @@ class RedisMailbox(RedisInbox, Mailbox):
     def _tidied(self, name: str, queues: Mapping[tuple[str, str], int], limit: int, *arguments: Any) -> Any:
         """Run an operation on some queues, after entries that have expired, are no longer counted or exceed the limit are discarded.
 
-        :param queues: user and PUID of each queue, with ``shown_until`` as in ``Push``.
+        :param queues: user and PUID of each queue, with ``shown_until`` as in ``QueuedNotification``.
         """
         while (result := self._call(name, {user for user, _ in queues}, *arguments)) == _TIDY_FIRST:
             left = [(*queue, shown_until) for queue, shown_until in queues.items()]
@@ -237,13 +237,13 @@ def _brief(one: QueuedNotification) -> tuple[Any, ...]:
 def _weight(operation: Operation) -> int:
     """Return the approximate weight of an operation in a batch: the notifications it reads or discards; adding one weighs more."""
     name, _, *arguments = operation
-    if name == "push":
-        return _TIDY_WEIGHT + _PUSH_WEIGHT * len(arguments[0]) * (2 if len(arguments) > 3 else 1)
+    if name == "enqueue":
+        return _TIDY_WEIGHT + _ENQUEUE_WEIGHT * len(arguments[0]) * (2 if len(arguments) > 3 else 1)
     if name == "pending":
         return 2 * cast("int", arguments[2])
     if name in ("tidy", "purge_queues"):
         return MAX_PER_OPERATION + len(arguments[0])
-    light = {"ping": 1, "first_position": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT, "cancel": _PUSH_WEIGHT}
+    light = {"ping": 1, "first_position": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT, "cancel": _ENQUEUE_WEIGHT}
     return light.get(name, MAX_PER_OPERATION)
 
 

@@ -32,7 +32,7 @@ class _Name(NamedTuple):
 
 
 class _Controlled(NamedTuple):
-    """The earlier notifications that a push repeats or replaces, by the id of the new one."""
+    """The earlier notifications that new ones repeat or replace, by the id of the new one."""
 
     repeated: dict[str, Stored]
     replaced: dict[str, str]
