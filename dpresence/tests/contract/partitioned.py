@@ -8,6 +8,7 @@ from zlib import crc32
 
 import pytest
 
+from dpresence.backends import load
 from dpresence.backends.tracker.partitions import PartitionedTracker
 from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.backends.tracker.redis_server import TrackerServer
@@ -38,6 +39,16 @@ def make_tracker(
     shared = {server: TrackerServer(server.server(), settings, clock) for server in dict.fromkeys(servers)}
     parts = [RedisTracker(shared[servers[number % len(servers)]], settings, clock, number) for number in range(partitions)]
     return kind(parts, Epochs.partition_of)
+
+
+@pytest.fixture
+def processes(settings):
+    """The trackers of two processes."""
+    clock = FakeClock()
+    opened = [load(settings, clock) for _ in range(2)]
+    yield [backends.tracker for backends in opened]
+    for backends in opened:
+        backends.close()
 
 
 def users_of(count: int, partitions: int) -> list[list[str]]:

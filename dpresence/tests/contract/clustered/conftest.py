@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.backends import load
 from dpresence.settings import RedisSettings, Settings, StorageSettings
-from dpresence.tests.support import FakeClock
 
-from ..partitioned import users_of
+from ..partitioned import processes, users_of
 from ..redis_cluster import running_cluster
 from ..tracker_values import connect, grant
 from .steps import PARTITIONS
+
+__all__ = ["processes"]
 
 
 @pytest.fixture
@@ -26,16 +26,6 @@ def settings(tmp_path, cluster):
     urls = tuple(node.url for node in cluster.nodes)
     redis = RedisSettings(urls=urls, partitions=PARTITIONS, timeout_seconds=1, cluster=True)
     return Settings(storage=StorageSettings(f"sqlite:///{tmp_path}/presence.db", tracker="redis", mailbox="sql"), redis=redis)
-
-
-@pytest.fixture
-def processes(settings):
-    """The trackers of two processes."""
-    clock = FakeClock()
-    opened = [load(settings, clock) for _ in range(2)]
-    yield [backends.tracker for backends in opened]
-    for backends in opened:
-        backends.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.backends import load, load_directory
+from dpresence.backends import load_directory
 from dpresence.backends.moving import Mover
 from dpresence.backends.partitions import open_named
 from dpresence.backends.tracker.moving_place import Place
@@ -12,9 +12,11 @@ from dpresence.settings import RedisSettings, Settings, StorageSettings
 from dpresence.settings.allowed import redis_name
 from dpresence.tests.support import FakeClock
 
-from ..partitioned import users_of
+from ..partitioned import processes, users_of
 from ..redis import running
 from .steps import PARTITIONS
+
+__all__ = ["processes"]
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +44,6 @@ def settings(tmp_path, servers):
 @pytest.fixture
 def names(servers):
     return [redis_name(server.url) for server in servers]
-
-
-@pytest.fixture
-def processes(settings):
-    """The trackers of two processes."""
-    clock = FakeClock()
-    opened = [load(settings, clock) for _ in range(2)]
-    yield [backends.tracker for backends in opened]
-    for backends in opened:
-        backends.close()
 
 
 @pytest.fixture
