@@ -34,7 +34,7 @@ class FeedChannel(JsonChannel):
     """
 
     __slots__ = (
-        *("_appid", "_check_at", "_outcomes_requested", "_services", "_session", "_snapshot_due", "_outcome_position"),
+        *("_appid", "_check_at", "_outcome_position", "_outcomes_requested", "_services", "_session", "_snapshot_due"),
         *("following", "offset"),
     )
 

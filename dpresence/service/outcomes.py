@@ -119,7 +119,7 @@ class Outcomes:
             return None
 
     def record(self, user: str, received: Received, outcome: NotificationOutcome) -> None:
-        """Publish or hold an outcome that a device of a user reports. Call it before the notification leaves the mailbox."""
+        """Publish or hold an outcome that a device of a user reports: ``delivered`` before the notification leaves the mailbox."""
         ids = [id_ for id_ in received.ids if id_.startswith(FOLLOWED_PREFIX)]
         if not ids:
             return

@@ -1,4 +1,4 @@
-"""Where the keys of a Redis Cluster are, as one of its nodes says."""
+"""Finds the nodes of a Redis Cluster that have given keys."""
 
 from __future__ import annotations
 
