@@ -10,16 +10,24 @@ import logging
 
 from ..backends.directory import Directory
 from ..clock import Clock
-from ..errors import BackendUnavailable
+from ..errors import BackendUnavailable, SlowDown
+from ..limits import RateLimit
 from ..mail import MailRefused, MailServer
+from ..model import Application
 from ..model.webhooks import OffReason, Webhook
 
 log = logging.getLogger(__name__)
+
+Mail = tuple[str, str, str, str]
+"""Recipient, subject, text and id."""
 
 SECONDS = 5.0
 """Seconds between two looks for mails that are due."""
 PATIENCE_MS = 86_400_000
 """Milliseconds after the event at which a mail that could not be sent is discarded."""
+MAILS_PER_DAY = 10
+"""Mails that one process sends to one owner in a day at most: a developer could turn webhooks on and have them fail all day."""
+_DAY_SECONDS = 86_400
 _LEASE_MS = 300_000
 """Milliseconds after which a mail is sent again whose process has ended; more than sending takes."""
 _SHORTEST_WAIT_MS, _LONGEST_WAIT_MS = 5000, 900_000
@@ -55,6 +63,7 @@ class OwnerMails:
         self._directory = directory
         self._server = server
         self._audience = audience.rstrip("/")
+        self._mails = RateLimit("too many mails to their owner", MAILS_PER_DAY, _DAY_SECONDS, clock)
         self._clock = clock
 
     def run(self) -> None:
@@ -70,16 +79,26 @@ class OwnerMails:
 
     def _send(self, webhook: Webhook) -> int | None:
         """Send a mail; return the milliseconds after which to try again, None if nothing is left to do."""
-        mail = self._mail(webhook)
-        try:
-            if mail:
-                self._server.send(*mail)
-                log.info("the owner of application %s was sent a mail that its webhook is turned off", webhook.appid)
-        except MailRefused as error:
-            log.warning("the mail about the webhook of application %s was not sent: %s", webhook.appid, error)
-        except BackendUnavailable as error:
-            return self._delay_ms(webhook, error)
+        application = self._directory.application(webhook.appid)
+        mail = self._mail(webhook, application) if application else None
+        if application and mail:
+            try:
+                self._send_limited(application, mail)
+            except (MailRefused, SlowDown) as error:
+                log.warning("the mail about the webhook of application %s was not sent: %s", webhook.appid, error)
+            except BackendUnavailable as error:
+                return self._delay_ms(webhook, error)
         return None
+
+    def _send_limited(self, application: Application, mail: Mail) -> None:
+        """Send a mail to the owner of an application, unless they were sent too many of late.
+
+        :raises SlowDown: they were.
+        """
+        self._mails.check(application.owner)
+        self._server.send(*mail)
+        self._mails.record(application.owner)
+        log.info("the owner of application %s was sent a mail that its webhook is turned off", application.id)
 
     def _delay_ms(self, webhook: Webhook, error: BackendUnavailable) -> int | None:
         """Return a delay as long as the mail waits already, so that attempts get rarer; None if that is too long."""
@@ -90,11 +109,10 @@ class OwnerMails:
         log.warning("the mail about the webhook of application %s is discarded: %s", webhook.appid, error.error)
         return None
 
-    def _mail(self, webhook: Webhook) -> tuple[str, str, str, str] | None:
-        """Return recipient, subject, text and id; None if the application has been deleted."""
-        application = self._directory.application(webhook.appid)
-        owner = self._directory.account(application.owner) if application else None
-        if application is None or owner is None or webhook.off_reason is None:
+    def _mail(self, webhook: Webhook, application: Application) -> Mail | None:
+        """Return the mail that a webhook is turned off; None if the owner of its application has been deleted."""
+        owner = self._directory.account(application.owner)
+        if owner is None or webhook.off_reason is None:
             return None
         page = f"{self._audience}/myapps/{application.id}"
         values = {"service": self._audience, "name": application.name, "url": webhook.url, "page": page}

@@ -14,6 +14,7 @@ import pytest
 from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.mail import MailRefused, MailServer
+from dpresence.service.owner_mails import MAILS_PER_DAY
 from dpresence.settings import MailSettings
 from dpresence.tests import mail_server as real
 from dpresence.tests.web.support import World
@@ -66,6 +67,25 @@ def test_the_owner_is_told_once_that_a_webhook_is_turned_off(make_world: Callabl
     endpoint.take()
     world.services.owner_mails.run()
     assert len(server.mails[before:]) == 2, "turned off again"
+
+
+def test_a_developer_who_turns_a_webhook_on_again_and_again_causes_ten_mails_a_day(
+    make_world: Callable[..., World], server: real.MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, before = make(make_world, server), len(server.mails)
+    endpoint = gone(world)
+    for _ in range(MAILS_PER_DAY + 2):
+        world.services.owner_mails.run()
+        endpoint.call("PUT", "", {"url": endpoint.url})
+        endpoint.take()
+        assert endpoint.state["reason"] == "gone"
+    assert len(server.mails[before:]) == MAILS_PER_DAY
+    assert "was not sent: too many mails to their owner" in caplog.text
+    endpoint.take(9000)
+    endpoint.call("PUT", "", {"url": endpoint.url})
+    endpoint.take()
+    world.services.owner_mails.run()
+    assert len(server.mails[before:]) == MAILS_PER_DAY + 1, "one more after a tenth of a day"
 
 
 ENCODED = "=?utf-8?q?a=0D=0ABcc:_joe=40x=0D=0A=0D=0ABuy?="
