@@ -100,7 +100,7 @@ class Outbox:
 
         Applied entries are deleted at the end: while they are, other greenlets run, and would see a half of the effects.
         """
-        applied: list[int] = []
+        applied: list[OutboxEntry] = []
         failures = 0
         for kind, group in groupby(entries, lambda entry: entry.kind):
             some = list(group)
@@ -108,7 +108,7 @@ class Outbox:
                 continue
             try:
                 self.handlers[kind](some)
-                applied += [entry.id for entry in some]
+                applied += some
             except BackendUnavailable:
                 failures += 1
                 if only_until_failure:

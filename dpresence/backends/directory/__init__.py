@@ -124,5 +124,5 @@ class Directory(
         """Return the number of accounts, applications and grants, by the names of these lists."""
 
     @abstractmethod
-    def clear_outbox(self, ids: Sequence[int]) -> None:
+    def clear_outbox(self, entries: Sequence[OutboxEntry]) -> None:
         """Delete entries that have been applied. Entries that do not exist are ignored."""

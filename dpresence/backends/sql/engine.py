@@ -103,6 +103,11 @@ class Database:
         url = self._engine.url
         return self._file.path if self._file else f"{url.database} at {url.host or url.query.get('host', 'localhost')}"
 
+    @property
+    def reads_wait(self) -> bool:
+        """Whether reads wait in the queue as well, which those of an SQLite file do not."""
+        return self._reader is None
+
     def service_pid(self) -> int | None:
         """Return the process of a service that uses this SQLite database alone; None if there is none."""
         return self._file.service_pid() if self._file else None

@@ -18,8 +18,16 @@ class Owners:
         :param name: as ``transactions.owner_of`` has it.
         """
         if len(self._owners) >= MAX_NAMES:
-            self._owners.clear()
+            self.forget()
         self._owners[name] = owner
+
+    def forget(self) -> None:
+        """Forget all; the next reads find them again."""
+        self._owners.clear()
+
+    def knows(self, name: str) -> bool:
+        """Return whether the owner of what has this name is remembered."""
+        return name in self._owners
 
     def of(self, name: str) -> str:
         """Return the account that owns what has this name; else the application, or the name itself if nothing is known of it."""

@@ -102,8 +102,8 @@ def _in_transaction(
 def owner_of(args: Sequence[object]) -> str:
     """Return the key of a call: the account that has authenticated for it, else the owner that the first argument identifies or belongs to.
 
-    Every hash and number is a key of its own, so that calls of different users do not share one. A call without arguments is the
-    service's own and has the empty key.
+    Every hash is a key of its own until its owner is known, so that calls of different users do not share one. A call without arguments
+    is the service's own and has the empty key.
     """
     for arg in args[1:]:
         if not isinstance(arg, _PLAIN):
@@ -115,4 +115,4 @@ def owner_of(args: Sequence[object]) -> str:
         first = next(iter(first), "")
     if isinstance(first, str | bytes | int):
         return first.hex() if isinstance(first, bytes) else str(first)
-    return next((getattr(first, name) for name in ("user", "owner", "appid", "email") if hasattr(first, name)), "")
+    return next((owner for name in ("user", "owner", "appid", "email") if (owner := getattr(first, name, ""))), "")

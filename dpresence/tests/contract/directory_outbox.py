@@ -19,7 +19,7 @@ def pending(backend: Directory, owner: str | None = None) -> list[tuple[str, str
 
 
 def clear(backend: Directory) -> None:
-    backend.clear_outbox([one.id for one in backend.outbox(None, 0, 1000)])
+    backend.clear_outbox(backend.outbox(None, 0, 1000))
 
 
 class OutboxContract:
@@ -183,7 +183,7 @@ class OutboxContract:
         grant(backend, chess, joe, "puid-2")
         first, second = backend.outbox(None, 0, 10)
         for _ in range(2):
-            backend.clear_outbox([first.id])
+            backend.clear_outbox([first])
         assert list(backend.outbox(None, 0, 10)) == [second]
         assert isinstance(second, OutboxEntry)
 

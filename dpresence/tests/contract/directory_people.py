@@ -114,7 +114,7 @@ class AccountContract:
         to_joes = [grant(backend, joes, jane, "puid-3"), grant(backend, joes, joe, "puid-4")]
         backend.add_session(replace(SESSION, user=jane.id))
         backend.add_ticket(replace(TICKET, user=jane.id))
-        backend.clear_outbox([entry.id for entry in backend.outbox(None, 0, 100)])
+        backend.clear_outbox(backend.outbox(None, 0, 100))
         backend.erase(jane.id)
         entries = backend.outbox(None, 0, 100)
         ended = [(entry.appid, entry.user, entry.detail) for entry in entries if entry.kind == "revoked"]

@@ -44,7 +44,7 @@ def other_database(database, migrated):
 def taken_entries(backend):
     """Return the entries of the outbox, and delete them."""
     entries = backend.outbox(None, 0, 1000)
-    backend.clear_outbox([entry.id for entry in entries])
+    backend.clear_outbox(entries)
     return entries
 
 

@@ -32,7 +32,7 @@ def fill(database: Database) -> SqlDirectory:
     grant(directory, made, bob)
     directory.add_session(Session(b"\x00\xff", bob.id, NOW, 2 * NOW))
     directory.end_sessions(ann.id)
-    directory.clear_outbox([entry.id for entry in directory.outbox(None, 0, 100)][1:])
+    directory.clear_outbox(directory.outbox(None, 0, 100)[1:])
     return directory
 
 

@@ -21,10 +21,10 @@ class Entries:
     def outbox(self, owners: Collection[str] | None, after: int, limit: int) -> Sequence[OutboxEntry]:
         return [entry for entry in self.stored if entry.id > after and (owners is None or entry.owner in owners)][:limit]
 
-    def clear_outbox(self, ids: Sequence[int]) -> None:
-        self.deleted.append(list(ids))
+    def clear_outbox(self, entries: Sequence[OutboxEntry]) -> None:
+        self.deleted.append([entry.id for entry in entries])
         gevent.sleep(0)
-        self.stored = [entry for entry in self.stored if entry.id not in ids]
+        self.stored = [entry for entry in self.stored if entry not in entries]
 
 
 @pytest.fixture

@@ -112,8 +112,9 @@ def test_no_number_of_the_outbox_comes_twice_and_what_waited_before_that_held_wa
     database.run(lambda connection: connection.execute(text(row)))
     migrate(database)
     directory = SqlDirectory(database)
-    assert [entry.id for entry in directory.outbox(None, 0, 10)] == [directory.version().revision] == [41]
-    directory.clear_outbox([41])
+    entries = directory.outbox(None, 0, 10)
+    assert [entry.id for entry in entries] == [directory.version().revision] == [41]
+    directory.clear_outbox(entries)
     assert directory.version().revision == 41
 
 

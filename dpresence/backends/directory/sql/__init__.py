@@ -130,5 +130,5 @@ class SqlDirectory(
         return {name: connection.scalar(select(func.count()).select_from(table)) or 0 for name, table in counted.items()}
 
     @nondurable(urgent=True)
-    def clear_outbox(self, connection: Connection, ids: Sequence[int]) -> None:
-        outbox.remove(connection, ids)
+    def clear_outbox(self, connection: Connection, entries: Sequence[OutboxEntry]) -> None:
+        outbox.remove(connection, [entry.id for entry in entries])

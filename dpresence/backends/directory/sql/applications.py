@@ -48,7 +48,7 @@ class SqlApplications(ApplicationStore):
             self.database.owners.remember(found.id, found.owner)
         return found
 
-    @reading()
+    @reading(key=lambda appids: f"{_BY_ANYBODY}{' '.join(appids[:1])}")
     def active(self, connection: Connection, appids: Sequence[str]) -> dict[str, str]:
         running = (applications.c.id.in_(appids), applications.c.active, applications.c.validated_scheme.is_not(None))
         return {row.id: row.domain for row in connection.execute(select(applications.c.id, applications.c.domain).where(*running))}

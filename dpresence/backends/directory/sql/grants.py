@@ -42,6 +42,11 @@ _GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _USED_
 )
 
 
+def _by_user(appid: str, user: str, *_: object, **__: object) -> str:
+    """Return the queue key of what a user causes to be read or changed: it takes nothing of a developer's share."""
+    return user
+
+
 class SqlGrants(GrantStore):
     """See ``GrantStore``."""
 
@@ -66,7 +71,7 @@ class SqlGrants(GrantStore):
             schedule.store_due_time(connection, account, now)
         return made
 
-    @reading()
+    @reading(key=_by_user)
     def grant(self, connection: Connection, appid: str, user: str) -> Grant | None:
         return GRANTS.find(connection, *_between(appid, user))
 
@@ -110,7 +115,7 @@ class SqlGrants(GrantStore):
     def count_grants(self, connection: Connection, appid: str) -> int:
         return connection.scalars(select(func.count()).where(grants.c.appid == appid)).one()
 
-    @transaction()
+    @transaction(key=_by_user)
     def change_grant(
         self, connection: Connection, appid: str, user: str, changes: Mapping[str, Any], now: int, requester: Requester | None = None
     ) -> Grant | None:
@@ -125,7 +130,7 @@ class SqlGrants(GrantStore):
             schedule.store_due_time(connection, account, now)
         return changed
 
-    @transaction()
+    @transaction(key=_by_user)
     def revoke(self, connection: Connection, appid: str, user: str, requester: Requester | None = None) -> Grant | None:
         lock_account(connection, user, requester)
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))

@@ -37,7 +37,10 @@ class SqlPairings(PairingStore):
 
     @reading()
     def pairing(self, connection: Connection, hash: bytes, now: int) -> Pairing | None:
-        return PAIRINGS.find(connection, pairings.c.hash == hash, pairings.c.expires_at > now)
+        found = PAIRINGS.find(connection, pairings.c.hash == hash, pairings.c.expires_at > now)
+        if found and found.user:
+            self.database.owners.remember(hash.hex(), found.user)
+        return found
 
     @reading()
     def waiting_pairing(self, connection: Connection, code: str, now: int) -> Pairing | None:
@@ -82,7 +85,9 @@ class SqlPairings(PairingStore):
         row = connection.execute(_CREDENTIAL, {"shown": hash, "now": now}).one_or_none()
         if row is None:
             return None
-        return PairedDevice(DeviceCredential(*row[:_CREDENTIAL_FIELDS]), Account(*row[_CREDENTIAL_FIELDS:]))
+        found = PairedDevice(DeviceCredential(*row[:_CREDENTIAL_FIELDS]), Account(*row[_CREDENTIAL_FIELDS:]))
+        self.database.owners.remember(hash.hex(), found.account.id)
+        return found
 
     @nondurable(urgent=True)
     def renew_credential(self, connection: Connection, hash: bytes, used_at: int, expires_at: int) -> None:

@@ -32,7 +32,7 @@ class SqlProviderLogouts(ProviderLogoutStore):
 
     database: Database
 
-    @transaction(urgent=True)
+    @transaction(urgent=True, key=lambda logout: logout.key)
     def end_provider_session(self, connection: Connection, logout: ProviderLogout) -> Sequence[str] | None:
         lock_names(connection, "provider logout", (logout.key,))
         if not insert_new(connection, used_assertions, digest=logout.digest, expires_at=logout.expires_at):

@@ -30,6 +30,7 @@ _TICKET = Statement(  # locks the account before the ticket, in the order of FRO
     .where(_SHOWN)
     .with_for_update()
 )
+_OWNER = Statement(select(tickets.c.user).where(_SHOWN))  # takes no lock, so it waits for no transaction
 _ACCOUNT_FIELDS = len(ACCOUNTS.names)
 _BY, _THEN = bindparam("by", type_=tickets.c.device.type), bindparam("then", type_=tickets.c.state.type)
 _USED = (  # ends every other ticket of the family. At most one other has not ended. SQLite finds it by the index
@@ -61,9 +62,25 @@ class SqlTickets(TicketStore):
         if ticket.session is not None and SESSIONS.lock_key_share(connection, sessions.c.id_hash == ticket.session) is None:
             raise SessionEnded
         TICKETS.add(connection, ticket)
+        self._remember(ticket.hash, ticket.user)
+
+    def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
+        # The tickets of one account wait for its lock, so they must have one share of the connections.
+        if self.database.reads_wait and not self.database.owners.knows(hash.hex()) and (user := self._read_owner(hash)):
+            self._remember(hash, user)
+        return self._use_ticket(hash, now, device, successor)
+
+    @reading(urgent=True, single=True)
+    def _read_owner(self, connection: Connection, hash: bytes) -> str | None:
+        rows = _OWNER.rows(connection, shown=hash)
+        return str(rows[0][0]) if rows else None
+
+    def _remember(self, hash: bytes, user: str) -> None:
+        if self.database.reads_wait:
+            self.database.owners.remember(hash.hex(), user)
 
     @nondurable(urgent=True)
-    def use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
+    def _use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
         rows = _TICKET.rows(connection, shown=hash)
         if not rows:
             return None
@@ -81,6 +98,8 @@ class SqlTickets(TicketStore):
             _SET_DEVICE.run(connection, chain=ticket.family, by=device)
             ticket = replace(ticket, device=device)
         _use(connection, ticket, successor)
+        if successor:
+            self._remember(successor, ticket.user)
         return Redeemed(ticket, True, account)
 
     @reading()

@@ -1,0 +1,105 @@
+"""Whose share of the database's queue a call takes: no stranger that of a developer, and no account more than its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from unittest.mock import patch
+
+import pytest
+
+from dpresence.backends.directory import OutboxEntry
+from dpresence.backends.directory.sql import SqlDirectory
+from dpresence.backends.sql.engine import Database
+from dpresence.backends.sql.fair import FairQueue
+from dpresence.logouts import ProviderLogout
+from dpresence.model import Pairing
+from dpresence.tests.contract.directory_values import END, GRANT, LATER, NOW, PAIRING, TICKET, application, person
+from dpresence.tests.shared_tables import make_tables
+
+
+@pytest.fixture
+def database():
+    """A database of which reads wait in the queue as well, as they do in PostgreSQL."""
+    database = Database("sqlite://", deadline_seconds=60)
+    make_tables(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def keys(database):
+    """The keys of the calls that were made."""
+    made, slot = [], FairQueue.slot
+    with patch.object(FairQueue, "slot", lambda queue, key, urgent=False: made.append(key) or slot(queue, key, urgent)):
+        yield made
+
+
+BY_A_USER = {
+    "grant": lambda it, user: it.grant("app-1", user),
+    "add_grant": lambda it, user: it.add_grant(replace(GRANT, user=user)),
+    "change_grant": lambda it, user: it.change_grant("app-1", user, {"paused": True}, NOW),
+    "revoke": lambda it, user: it.revoke("app-1", user),
+    "clear_outbox": lambda it, user: it.clear_outbox([OutboxEntry(1, "app-1", "granted", user, "app-1")]),
+    "clear_outbox of an account": lambda it, user: it.clear_outbox([OutboxEntry(1, user, "account")]),
+}
+
+
+@pytest.mark.parametrize("call", BY_A_USER)
+def test_a_stranger_takes_nothing_of_the_share_of_a_developer(database, keys, call):
+    directory = SqlDirectory(database)
+    dev, jane = person(directory, "dev"), person(directory, "jane")
+    application(directory, dev)
+    assert directory.application("app-1"), "its owner is known"
+    keys.clear()
+    BY_A_USER[call](directory, jane.id)
+    assert set(keys) == {jane.id}
+
+
+def test_the_delivery_to_many_people_takes_nothing_of_the_share_of_a_developer(database, keys):
+    directory = SqlDirectory(database)
+    dev = person(directory, "dev")
+    application(directory, dev)
+    assert directory.application("app-1")
+    keys.clear()
+    directory.active(["app-1"])
+    assert dev.id not in keys and "" not in keys
+
+
+def test_all_tickets_of_an_account_are_one_queue_also_those_that_another_process_has_made(database, keys):
+    directory, other = SqlDirectory(database), SqlDirectory(database)
+    jane = person(directory, "jane")
+    hashes = [bytes([n]) for n in range(1, 5)]
+    for hash in hashes:
+        other.add_ticket(replace(TICKET, hash=hash, family=f"family-{hash[0]}", user=jane.id))
+    database.owners.forget()
+    for hash in hashes:
+        keys.clear()
+        assert directory.use_ticket(hash, NOW, "phone", hash * 2).account == jane
+        assert keys == [hash.hex(), jane.id], "a read that waits for nobody, then the use"
+        keys.clear()
+        assert directory.use_ticket(hash * 2, NOW, "phone", None)
+        assert keys == [jane.id], "this process has made the successor"
+
+
+def test_a_ticket_that_nobody_has_is_looked_up_under_its_own_key(database, keys):
+    assert SqlDirectory(database).use_ticket(b"\x09", NOW, None, None) is None
+    assert set(keys) == {"09"}
+
+
+def test_the_credentials_of_an_account_are_one_queue(database, keys):
+    directory = SqlDirectory(database)
+    jane = person(directory, "jane")
+    directory.add_pairing(PAIRING)
+    assert directory.answer_pairing(PAIRING.code, NOW, jane.id, True)
+    assert isinstance(directory.pairing(PAIRING.hash, NOW), Pairing)
+    keys.clear()
+    assert directory.add_credential(PAIRING.hash, NOW, b"\x07", LATER)
+    assert directory.credential(b"\x07", NOW)
+    directory.renew_credential(b"\x07", NOW, LATER)
+    assert keys == [jane.id, "07", jane.id]
+
+
+def test_messages_of_a_provider_are_not_the_services_own_calls(database, keys):
+    logout = ProviderLogout(b"digest", "login.example.org", "sid", "", NOW, END)
+    SqlDirectory(database).end_provider_session(logout)
+    assert keys == [logout.key]
