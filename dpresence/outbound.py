@@ -42,6 +42,7 @@ MAX_WAIT_SECONDS = 86_400
 """Longest wait that a server may ask for."""
 
 _HEADER = re.compile(r"[ -~]*")
+_NOT_CONNECTED = "no connection"
 
 
 class FetchFailed(Exception):
@@ -135,7 +136,7 @@ class Fetcher:
             try:
                 found = [str(each[4][0]) for each in self._resolve(target.host, target.port, type=socket.SOCK_STREAM)]
             except (OSError, UnicodeError) as error:
-                raise FetchFailed("dns", f"the name cannot be resolved ({_explain(error)[1]})") from None
+                raise FetchFailed("dns", f"the name cannot be resolved ({_detail(error)})") from None
             addresses = sorted(dict.fromkeys(found), key=lambda address: ":" in address)  # IPv4 routes are more reliable
             if not addresses:
                 raise FetchFailed("dns", "the name has no address")
@@ -204,7 +205,7 @@ class Fetcher:
                 return socket.create_connection((address, target.port), seconds)
             except OSError as error:
                 if not last:
-                    where.append(f" ({_explain(error)[1]}),")
+                    where.append(f" ({_detail(error)}),")
                 failed = failed if isinstance(failed, ConnectionRefusedError) else error
         raise failed
 
@@ -237,7 +238,15 @@ def _located(where: list[str]) -> Iterator[None]:
         failed.where = "".join(where)
         raise
     except (OSError, HTTPException, ValueError) as error:  # http.client raises ValueError for a chunk of negative length
-        raise FetchFailed(*_explain(error), "".join(where)) from None
+        failure, cause = _explain(error)
+        detail = f" ({_detail(error)})" if cause == _NOT_CONNECTED else ""
+        raise FetchFailed(failure, cause, "".join(where) + detail) from None
+
+
+def _detail(error: Exception) -> str:
+    """Return the cause of an error for the log, where that of the operating system may tell what the operator's network is like."""
+    cause = _explain(error)[1]
+    return (error.strerror or ascii(error)).lower() if cause == _NOT_CONNECTED and isinstance(error, OSError) else cause
 
 
 def _explain(error: Exception) -> tuple[Failure, str]:
@@ -250,8 +259,12 @@ def _explain(error: Exception) -> tuple[Failure, str]:
         return "tls", f"TLS handshake failed: {error.reason}"
     if isinstance(error, RemoteDisconnected):
         return "status", "the connection was closed without a response"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused", "connection refused"
+    if isinstance(error, ConnectionError):
+        return "status", "the connection was closed"
     if isinstance(error, OSError):
-        return "refused" if isinstance(error, ConnectionRefusedError) else "status", (error.strerror or ascii(error)).lower()
+        return "status", _NOT_CONNECTED
     return "status", f"not an HTTP response: {ascii(error)[:LOGGED_CHARACTERS]}"
 
 

@@ -111,12 +111,14 @@ class WebhookRequests:
 
 
 def _failure(url: str, failed: FetchFailed, milliseconds: int) -> DeliveryResult:
-    """Return the result of a failure. Of a look-up it has no address: a name of the operator's network may be below any domain."""
+    """Return the result of a failure. Of a look-up it has neither address nor duration: a name of the operator's network may be below
+    any domain.
+    """
     outcome: AttemptResult = "status" if failed.failure == "size" else failed.failure
     if outcome == "dns":
         log.info("a webhook at %s was sent nothing: %s", Target.parse(url).authority, failed.cause)
-    cause = _NO_ADDRESS if outcome == "dns" else failed.cause
-    return DeliveryResult(outcome, None, cause[:_ERROR_CHARACTERS], milliseconds)
+        return DeliveryResult(outcome, None, _NO_ADDRESS, 0)
+    return DeliveryResult(outcome, None, failed.cause[:_ERROR_CHARACTERS], milliseconds)
 
 
 def _milliseconds_since(began: float) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import random
 import socket
+from unittest.mock import patch
 
 import gevent
 import gevent.event
@@ -13,7 +16,7 @@ import pytest
 from dpresence.networks import is_public
 from dpresence.proofs import DomainProofs
 from dpresence.settings import OutboundSettings
-from dpresence.webhook_requests import WebhookRequests
+from dpresence.webhook_requests import DeliveryResult, WebhookRequests
 
 from .child import DOMAIN, found
 from .peers import details, failure, ok, peer, says
@@ -90,9 +93,22 @@ def test_a_developer_whose_webhook_leads_to_a_name_of_the_operators_network_lear
         sent = [
             WebhookRequests(OutboundSettings(), resolve=resolve).post("https://db.example.org/hook", pytest.fail) for resolve in answers
         ]
-    assert {(result.outcome, result.status, result.error) for result in sent} == {("dns", None, "the name has no public address")}
+    assert set(sent) == {DeliveryResult("dns", None, "the name has no public address", 0)}, "nor how long the look-up took"
     assert "a webhook at db.example.org was sent nothing: the address 10.1.2.3 is not public" in caplog.text
     assert "/hook" not in caplog.text
+
+
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EADDRNOTAVAIL])
+def test_a_developer_learns_nothing_of_the_operators_network_from_a_failed_connection(number, caplog):
+    failed = OSError(number, os.strerror(number))
+    requests = WebhookRequests(OutboundSettings(), resolve=lambda *_, **__: found("8.8.8.8"))
+    with patch.object(socket, "create_connection", side_effect=failed):
+        sent = requests.post("https://hook.example.org/hook", pytest.fail)
+        outbound = DomainProofs(OutboundSettings(), resolve=lambda *_, **__: found("8.8.8.8"))
+        with caplog.at_level("INFO"):
+            assert details(outbound) == "status"
+    assert (sent.outcome, sent.error) == ("status", "no connection")
+    assert f"at 8.8.8.8 ({os.strerror(number).lower()}): no connection" in caplog.text, "the operator does"
 
 
 def test_a_lookup_that_hangs_is_timeout():
