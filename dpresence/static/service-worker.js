@@ -107,7 +107,7 @@ async function unseen() {
 }
 
 /**
- * Return whether the subscription that was pushed to is not one of the person who is signed in. Without an answer nobody else is.
+ * Return whether the subscription that was pushed to is not one of the person who is signed in, as far as the service has answered.
  * @param {PushSubscription | null} own
  * @param {{subscriptions: {endpoint: string}[]} | null} known
  */
@@ -130,7 +130,9 @@ async function show(pushed) {
   /** @type {Pushed[]} */
   const entries = inbox?.notifications ?? [];
   const stored = entries.find(({ id }) => id === pushed.id); // has the content that was too large for a push
-  const { id, site, domain, source, message, sent } = pushed.source === undefined && stored ? stored : pushed;
+  const checked = known ? pushed : { id: pushed.id }; // without an answer, nobody knows whose browser it is now
+  /** @type {Pushed} */
+  const { id, site, domain, source, message, sent } = checked.source === undefined && stored ? stored : checked;
   const title = source === undefined ? await unseen() : `${site}: ${isolated(source)}`;
   const body = domain && domain !== site ? `${domain}\n${message}` : message ?? "";
   const icon = await iconOf(stored?.appid, signal);
