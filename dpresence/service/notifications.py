@@ -17,7 +17,7 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..confusables import names_another_domain
 from ..domains import check_action
-from ..errors import BackendUnavailable, BadAction, NotFound, SlowDown, WrongValue
+from ..errors import BackendUnavailable, BadAction, Conflict, NotFound, SlowDown, WrongValue
 from ..hub import Hub
 from ..limits import Buckets
 from ..logs import spawn
@@ -96,15 +96,23 @@ class Notifications:
         known = [item for item in items if item.puid in grants]
         accepted = self._accept(application, [(grants[item.puid], item) for item in known])
         followed = [each for each, item in zip(accepted, known, strict=True) if item.outcome]
-        if followed:
-            self._outcomes.follow(application.id, followed, _TRANSIENT_MS)
-        self._store(application, accepted)
-        if followed:
-            self._outcomes.place(application.id, followed)
+        self._store_followed(application, accepted, followed)
         self._outcomes.end(application.id, [each.replaced for each in accepted if each.replaced], "replaced")
         self._send(accepted)
         results = iter(accepted)
         return [answer(item, next(results) if item.puid in grants else None) for item in items]
+
+    def _store_followed(self, application: Application, accepted: Sequence[Accepted], followed: Sequence[Accepted]) -> None:
+        """Store notifications, and record those whose outcomes the sender asked for before they can have any."""
+        if followed:
+            self._outcomes.follow(application.id, followed, _TRANSIENT_MS)
+        try:
+            self._store(application, accepted)
+        except Conflict:
+            self._outcomes.unfollow(application.id, followed)
+            raise
+        if followed:
+            self._outcomes.place(application.id, followed)
 
     def _check_texts(self, application: Application, items: Sequence[NewNotification]) -> None:
         for index, item in enumerate(items):

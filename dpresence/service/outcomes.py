@@ -93,8 +93,12 @@ class Outcomes:
         stored = list(accepted)
         if positions := {each.repeated or each.notification.id: each.position for each in stored if each.position}:
             self._directory.place_followed(appid, positions)
-        if repeating := [each.notification.id for each in stored if each.repeated]:
-            self._directory.unfollow(appid, repeating)
+        self.unfollow(appid, [each for each in stored if each.repeated])
+
+    def unfollow(self, appid: str, accepted: Sequence[Accepted]) -> None:
+        """Delete what was recorded of notifications that were not stored."""
+        if accepted:
+            self._directory.unfollow(appid, [each.notification.id for each in accepted])
 
     def check_full(self, grant: Grant) -> None:
         """Tell which notifications a full queue has dropped, after a delay. Does not block."""

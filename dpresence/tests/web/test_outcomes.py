@@ -261,6 +261,16 @@ def test_a_check_of_ended_notifications_only_logs_no_error(scene: Scene, caplog:
     assert (scene.outcomes(first), caplog.records) == (["0 expired"], [])
 
 
+def test_a_notification_that_was_refused_has_no_outcome(scene: Scene) -> None:
+    [first] = scene.send(idempotency="k")
+    scene.say("ack", first)
+    items = [{"puid": scene.puid, "message": text, "outcome": True, "idempotency": key} for text, key in (("new", "l"), ("other", "k"))]
+    url, headers = f"/myapps/{scene.app.id}/notifications", {"Authorization": f"Bearer {scene.app.key}"}
+    assert scene.world.browser()("POST", url, items, **headers).json["errno"] == 122
+    scene.pass_by(100_000)
+    assert [each.id for each in scene.world.services.outcomes.read(scene.app.id, 0)] == [first]
+
+
 def test_a_repeated_notification_is_followed_once(scene: Scene) -> None:
     first, second = scene.send(idempotency="k"), scene.send(idempotency="k")
     assert first == second
