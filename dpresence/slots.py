@@ -36,11 +36,11 @@ def run_until_slot_is_needed(work: Callable[[], T], wanted: Event, least_seconds
         run.kill()
 
 
-def _outcome(work: Callable[[], T]) -> tuple[T | None, Exception | None]:
+def _outcome(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
     """Return the result or the error of work: gevent prints what a greenlet raises."""
     try:
         return work(), None
-    except Exception as error:  # raised again by the caller's greenlet
+    except (Exception, gevent.Timeout) as error:  # raised again by the caller's greenlet
         return None, error
 
 

@@ -54,9 +54,9 @@ def _results(pool: Pool, work: Callable[[S], T], items: Iterable[S]) -> list[T]:
     return results
 
 
-def _attempt(work: Callable[[S], T], item: S) -> tuple[T | None, Exception | None]:
+def _attempt(work: Callable[[S], T], item: S) -> tuple[T | None, BaseException | None]:
     """Return the result or the exception of a call: gevent would print the traceback of a greenlet that raises."""
     try:
         return work(item), None
-    except Exception as error:
+    except (Exception, gevent.Timeout) as error:
         return None, error

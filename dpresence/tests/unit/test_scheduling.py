@@ -14,17 +14,20 @@ Run = Callable[[Callable[[int], int], Collection[int]], list[int]]
 
 
 @pytest.mark.parametrize("run", [call_together, map_concurrently])
-def test_an_unavailable_backend_is_raised_without_a_traceback_in_the_log(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("error", [BackendUnavailable, gevent.Timeout])
+def test_an_unavailable_backend_is_raised_without_a_traceback_in_the_log(
+    run: Run, error: type[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
     called = []
 
     def work(item: int) -> int:
         gevent.sleep(0)
         called.append(item)
         if item > 1:
-            raise BackendUnavailable
+            raise error
         return item
 
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(error):
         run(work, range(5))
     gevent.sleep(0.01)
     assert sorted(called) == list(range(5)), "the other calls are not stopped"
