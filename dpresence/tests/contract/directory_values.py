@@ -9,7 +9,7 @@ from typing import Any
 
 import gevent
 
-from dpresence.backends.directory import Directory, LookCount, PartitionMove
+from dpresence.backends.directory import Directory, LookCount, OutboxEntry, PartitionMove
 from dpresence.errors import Refused
 from dpresence.logouts import ProviderLogout
 from dpresence.model import (
@@ -164,7 +164,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "record_owner_mail": lambda it: it.record_owner_mail(Webhook("app-1", "", "", "", NOW), None),
     "webhook_attempts": lambda it: it.webhook_attempts("app-1", 10),
     "outbox": lambda it: it.outbox(["jane"], 0, 10),
-    "clear_outbox": lambda it: it.clear_outbox([1]),
+    "clear_outbox": lambda it: it.clear_outbox([OutboxEntry(1, "jane", "account", "jane")]),
     "revoke": lambda it: it.revoke("app-1", "jane"),
 }
 
