@@ -24,16 +24,20 @@ from .redis import RedisServer
 SLOTS = 16384
 BUS = 10_000
 """Distance of the port by which the nodes talk with each other."""
+PORTS = range(10_000, 10_000 + BUS)
+"""Neither these nor their ports of the bus are among those that Linux gives to outgoing connections, which could take a killed node's."""
 
 
-def _port() -> int:
-    """Return a port that is free, as is the one of the bus."""
-    while True:
-        port = random.randrange(20_000, 30_000)
+def _ports(count: int) -> list[int]:
+    """Return so many ports that are free, as are those of the bus."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice(PORTS)
         with suppress(OSError), socket.socket() as one, socket.socket() as other:
             one.bind(("127.0.0.1", port))
             other.bind(("127.0.0.1", port + BUS))
-            return port
+            found += [port] if port not in found else []
+    return found
 
 
 class ClusterNode(RedisServer):
@@ -42,8 +46,8 @@ class ClusterNode(RedisServer):
     :param timeout_ms: time without an answer after which the others take it for down.
     """
 
-    def __init__(self, folder: Path, timeout_ms: int, **options: str) -> None:
-        self.port = _port()
+    def __init__(self, folder: Path, port: int, timeout_ms: int, **options: str) -> None:
+        self.port = port
         more = {"cluster-enabled": "yes", "cluster-require-full-coverage": "no", "bind": "127.0.0.1"}
         super().__init__(folder, port=str(self.port), **{"cluster-node-timeout": str(timeout_ms)}, **more, **options)
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -60,6 +64,11 @@ class ClusterNode(RedisServer):
         """Execute a command CLUSTER."""
         return self.client.execute_command(*(f"CLUSTER {words[0]}", *words[1:]) if len(words) == 1 else ("CLUSTER", *words))
 
+    def view(self) -> dict[str, str]:
+        """Return the id of the primary of each node that this one knows, "-" for a primary, by the node's id."""
+        nodes = self.client.execute_command("CLUSTER NODES").values()
+        return {node["node_id"]: node["master_id"] for node in nodes if "handshake" not in node["flags"]}
+
     def server(self, seconds: float = PATIENCE_SECONDS, prefix: str = "dpresence:") -> ConnectionFactory:
         settings = RedisSettings(self.url, timeout_seconds=seconds, prefix=prefix, cluster=True)
         return ConnectionFactory(settings, self.name, "redis.urls")
@@ -69,12 +78,11 @@ class RedisCluster:
     """Primaries that share all slots, in order, and the same number of replicas, or none."""
 
     def __init__(self, folder: Path, primaries: int = 3, replicated: bool = False, timeout_ms: int = 60_000) -> None:
-        count = primaries * (2 if replicated else 1)
         self.nodes: list[ClusterNode] = []
-        for number in range(count):
-            own = folder / str(number)
+        for port in _ports(primaries * (2 if replicated else 1)):
+            own = folder / str(port)
             own.mkdir()
-            self.nodes.append(ClusterNode(own, timeout_ms, fsync="always"))
+            self.nodes.append(ClusterNode(own, port, timeout_ms, fsync="always"))
         self.primaries, self.replicas = self.nodes[:primaries], self.nodes[primaries:]
         self._slots = [range(SLOTS * number // primaries, SLOTS * (number + 1) // primaries) for number in range(primaries)]
 
@@ -86,18 +94,23 @@ class RedisCluster:
             node.tell("SET-CONFIG-EPOCH", number + 1)
         for node in self.nodes[1:]:
             self.nodes[0].tell("MEET", "127.0.0.1", node.port)
-        eventually(self._is_known)
-        for primary, replica in zip(self.primaries, self.replicas, strict=False):
-            replica.tell("REPLICATE", primary.id)
+        self._await_view(dict.fromkeys((node.id for node in self.nodes), "-"))
+        pairs = [(primary.id, replica) for primary, replica in zip(self.primaries, self.replicas, strict=False)]
+        for primary, replica in pairs:
+            replica.tell("REPLICATE", primary)
         eventually(self._is_ok)
+        self._await_view({**{node.id: "-" for node in self.primaries}, **{replica.id: primary for primary, replica in pairs}})
         return self
 
-    def _is_known(self) -> bool:
-        return all(len(node.client.execute_command("CLUSTER NODES")) == len(self.nodes) for node in self.nodes)
+    def _await_view(self, expected: dict[str, str]) -> None:
+        """Wait until every node knows every node, and the primary of each replica."""
+        eventually(lambda: all(node.view() == expected for node in self.nodes))
 
     def _is_ok(self) -> bool:
+        """Return whether every node has a complete map of the slots, and every replica the data of its primary."""
         replicated = all(node.client.info("replication").get("master_link_status") == "up" for node in self.replicas)
-        return replicated and all(node.client.execute_command("CLUSTER INFO")["cluster_state"] == "ok" for node in self.nodes)
+        infos = [node.client.execute_command("CLUSTER INFO") for node in self.nodes]
+        return replicated and all((info["cluster_state"], info["cluster_slots_ok"]) == ("ok", str(SLOTS)) for info in infos)
 
     def kill(self) -> None:
         for node in self.nodes:

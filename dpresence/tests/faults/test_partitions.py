@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from zlib import crc32
 
 import pytest
-from sqlalchemy import select
-
-from dpresence.backends.sql.engine import Database
-from dpresence.backends.sql.tables import accounts
 
 from ..contract.redis import RedisServer
 from ..contract.redis import running as running_redis
@@ -19,6 +14,7 @@ from ..live.service import Site
 from .beside import Meanwhile, Probe, backends
 from .cluster import GONE_SECONDS, GRACE, Cluster, Stores
 from .crowd import crowd
+from .partitioned_people import compare_refused, people_in
 
 pytestmark = pytest.mark.faults
 
@@ -30,21 +26,6 @@ AWAY_SECONDS = 4.0
 def servers():
     with ExitStack() as started:
         yield [started.enter_context(running_redis(fsync="always")) for _ in range(3)]
-
-
-def is_away(user: str) -> bool:
-    """Return whether a user's partition is on the last server."""
-    return crc32(user.encode()) % PARTITIONS % 3 == 2
-
-
-def emails_away(url: str) -> set[str]:
-    """Return the e-mails of the users whose partition is on the last server."""
-    database = Database(url)
-    try:
-        found = database.read(lambda connection: connection.execute(select(accounts.c.id, accounts.c.email)).all())
-    finally:
-        database.close()
-    return {email for user, email in found if is_away(user)}
 
 
 class Outage:
@@ -71,7 +52,7 @@ def test_users_of_the_other_partitions_notice_nothing_of_a_server_that_dies(post
         one, two = cluster.start(), cluster.start()
         application = activate(one.origin, site)
         with crowd(cluster.seed(application.appid, DEVICES)) as all_, Probe(one) as probe:
-            away = emails_away(cluster.url)
+            away = people_in(cluster.url, PARTITIONS, range(2, PARTITIONS, 3))
             all_.bring(one.port, two.port)
             for process in (one, two):
                 all_.audit(process.port, application.appid, application.key)
@@ -79,11 +60,7 @@ def test_users_of_the_other_partitions_notice_nothing_of_a_server_that_dies(post
                 all_.rate(2 + AWAY_SECONDS + 4, RATE)
             assert all_.all_in(60), all_.report()
             all_.loop.run(lambda: backends(one)[0] == backends(two)[0] == 200, 30)
-            others = len(all_.fleet.refused_people - away)
-            assert not others, [line for process in (one, two) for line in process.log().splitlines() if "redis" in line]
-            figures.count(name, "people refused whose server stayed", others, 0)
-            assert all_.fleet.refused_people & away, "the load reached the server that was away"
-            assert set(all_.fleet.refused) <= {201}, all_.fleet.refused
+            compare_refused(all_, away, figures, name)
             all_.say_again()
             figures.time(name, "applications are right about everybody after", all_.agree(GONE_SECONDS * 2), GONE_SECONDS)
             all_.loop.run(lambda: False, GRACE + 2)

@@ -1,7 +1,8 @@
-"""A primary of a real Redis Cluster is killed under load, and its replica is promoted."""
+"""A primary of a real Redis Cluster is killed or stands still under load, and its replica is promoted."""
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -13,10 +14,12 @@ from ..live.service import Site
 from .beside import Meanwhile
 from .cluster import GONE_SECONDS, GRACE, Cluster, Stores
 from .crowd import crowd
+from .partitioned_people import compare_refused, people_in
 
 pytestmark = pytest.mark.faults
 
 PARTITIONS, DEVICES, RATE = 8, 200, 100
+AWAY_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -31,27 +34,30 @@ def stores(postgresql):
         yield Stores(mailbox, postgresql)
 
 
-def test_nobody_is_shown_wrongly_and_no_feed_has_a_hole_when_a_primary_dies(stores, nodes, figures):
-    name = "a primary of a Redis Cluster dies"
+@pytest.mark.parametrize("fault", ["dies", "stands still"])
+def test_users_of_other_primaries_notice_nothing_of_one_that_is_lost(stores, nodes, figures, fault):
+    name = f"a primary of a Redis Cluster {fault}"
     settings = {"redis.urls": " ".join(node.url for node in nodes.nodes), "redis.cluster": "true", "redis.partitions": PARTITIONS}
     with Site() as site, Cluster(stores, settings) as cluster:
         one, two = cluster.start(), cluster.start()
         application = activate(one.origin, site)
         with crowd(cluster.seed(application.appid, DEVICES)) as all_:
+            lost = nodes.primaries[1]
+            away = people_in(cluster.url, PARTITIONS, [number for number, node in enumerate(nodes.nodes_of(PARTITIONS)) if node is lost])
             all_.bring(one.port, two.port)
             for process in (one, two):
                 all_.audit(process.port, application.appid, application.key)
 
             def fail_over() -> None:
                 time.sleep(2)
-                nodes.primaries[1].kill()
-                time.sleep(10)
-                nodes.primaries[1].start()
+                lost.signal(signal.SIGSTOP) if fault == "stands still" else lost.kill()
+                time.sleep(AWAY_SECONDS)
+                lost.signal(signal.SIGCONT) if fault == "stands still" else lost.start()
 
             with Meanwhile(fail_over):
-                all_.rate(18, RATE)
+                all_.rate(2 + AWAY_SECONDS + 6, RATE)
             assert all_.all_in(60), all_.report()
-            assert set(all_.fleet.refused) <= {201}, all_.fleet.refused
+            compare_refused(all_, away, figures, name)
             all_.say_again()
             figures.time(name, "applications are right about everybody after", all_.agree(GONE_SECONDS * 2), GONE_SECONDS)
             all_.loop.run(lambda: False, GRACE + 2)
