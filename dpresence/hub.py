@@ -162,7 +162,7 @@ class Hub:
         self._devices: dict[str, DevicePort | dict[str, DevicePort]] = {}  # no dict for a user's only channel: it takes 184 bytes
         self._of_provider_sessions: defaultdict[str, set[DevicePort]] = defaultdict(set)
         self._applications: defaultdict[str, set[AppServicePort]] = defaultdict(set)
-        self._followers: dict[str, Callable[[], None]] = {}
+        self._watchers: dict[str, Callable[[], None]] = {}
 
     # -- devices
 
@@ -243,26 +243,26 @@ class Hub:
         if not self._applications[appid]:
             del self._applications[appid]
 
-    def follow(self, appid: str, changed: Callable[[], None]) -> None:
+    def watch_feed(self, appid: str, changed: Callable[[], None]) -> None:
         """Have ``changed``, which neither blocks nor raises, called when an application's feed may have new updates; one for each."""
-        self._followers[appid] = changed
+        self._watchers[appid] = changed
 
-    def unfollow(self, appid: str) -> None:
-        """End ``follow``. Idempotent."""
-        self._followers.pop(appid, None)
+    def unwatch_feed(self, appid: str) -> None:
+        """End ``watch_feed``. Idempotent."""
+        self._watchers.pop(appid, None)
 
-    def notify_follower(self, appid: str) -> None:
-        """Call the function that follows an application, if there is one."""
-        if changed := self._followers.get(appid):
+    def notify_watcher(self, appid: str) -> None:
+        """Call the function that watches the feed of an application, if there is one."""
+        if changed := self._watchers.get(appid):
             changed()
 
     def applications(self) -> list[str]:
-        """Return every application with a channel or a follower in this process."""
-        return list({**dict.fromkeys(self._applications), **dict.fromkeys(self._followers)})
+        """Return every application with a channel, or whose feed is watched, in this process."""
+        return list({**dict.fromkeys(self._applications), **dict.fromkeys(self._watchers)})
 
     def has_application(self, appid: str) -> bool:
         """Return whether an application has a channel or a follower in this process."""
-        return appid in self._applications or appid in self._followers
+        return appid in self._applications or appid in self._watchers
 
     def channels_of(self, appid: str) -> Sequence[AppServicePort]:
         """Return the channels of an application in this process."""

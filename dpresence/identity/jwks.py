@@ -61,8 +61,8 @@ class _Jwks(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """One valid response of an issuer.
+class ProviderDocuments:
+    """Discovery document and keys of an issuer, as it has published them.
 
     :ivar keys: the keys by the algorithm that they may be used with.
     :ivar at: time of the response, by ``Clock.monotonic``.
@@ -91,11 +91,11 @@ class ProviderKeys:
         self._client = client
         self._clock = clock
         self._lock = BoundedSemaphore()  # one fetch at a time
-        self._published: Published | None = None
+        self._published: ProviderDocuments | None = None
         self._not_before = 0.0
         self.reached = False
 
-    def published(self) -> Published:
+    def published(self) -> ProviderDocuments:
         """Return the last valid response, at most a day old; waits for a fetch only if there is none.
 
         :raises BackendUnavailable: the issuer does not answer.
@@ -128,7 +128,7 @@ class ProviderKeys:
     def _up_to_date(self) -> bool:
         return self.reached and self._published is not None and self._clock.monotonic() < self._published.at + REFRESH_SECONDS
 
-    def _usable(self) -> Published | None:
+    def _usable(self) -> ProviderDocuments | None:
         published = self._published
         return published if published and self._clock.monotonic() < published.at + STALE_SECONDS else None
 
@@ -151,7 +151,7 @@ class ProviderKeys:
                 self._not_before = max(self._not_before, now + RETRY_SECONDS)
                 _log.warning("oidc.%s: its keys could not be fetched: %s", self._settings.name, failed)
 
-    def _load(self, now: float) -> Published:
+    def _load(self, now: float) -> ProviderDocuments:
         issuer = self._settings.issuer
         url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
         discovery = self._client.get(url, Discovery)
@@ -164,7 +164,7 @@ class ProviderKeys:
             raise FetchFailed(
                 "status", f"it has no key for {' '.join(self._settings.algorithms)}", str(self._client.check(discovery.jwks_uri))
             )
-        return Published(discovery, keys, now)
+        return ProviderDocuments(discovery, keys, now)
 
 
 def _key_sets(documents: Sequence[dict[str, Any]], algorithms: tuple[str, ...]) -> dict[str, KeySet]:

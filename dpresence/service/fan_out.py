@@ -63,7 +63,7 @@ class FanOut:
         self.scheduled.discard(appid)
         sent = False
         try:
-            self._hub.notify_follower(appid)
+            self._hub.notify_watcher(appid)
             sent = not self._coalescer.running(appid) and self._send_read_all(appid)
         except Exception:  # a bug in this service; the greenlet tries again
             log.exception("the fan-out of a feed failed")
@@ -82,7 +82,7 @@ class FanOut:
         return True
 
     def _send_all(self, appid: str) -> None:
-        self._hub.notify_follower(appid)
+        self._hub.notify_watcher(appid)
         for channels in self._by_offset(appid):
             while self.send_next(appid, channels):
                 yield_to_loop()

@@ -82,7 +82,7 @@ class Outcomes:
         :param least_ms: time after which one that is not stored expires, milliseconds.
         """
         new = [NewFollowed(each.notification.id, each.grant.puid, max(each.ttl_ms, least_ms), each.shown_now) for each in accepted]
-        self._directory.follow(appid, new, _FIRST_CHECK_MS)
+        self._directory.follow_outcomes(appid, new, _FIRST_CHECK_MS)
         self._changed.add(appid)
 
     def place(self, appid: str, accepted: Iterable[Accepted]) -> None:
@@ -98,7 +98,7 @@ class Outcomes:
     def unfollow(self, appid: str, accepted: Sequence[Accepted]) -> None:
         """Delete what was recorded of notifications that were not stored."""
         if accepted:
-            self._directory.unfollow(appid, [each.notification.id for each in accepted])
+            self._directory.unfollow_outcomes(appid, [each.notification.id for each in accepted])
 
     def check_full(self, grant: Grant) -> None:
         """Tell which notifications a full queue has dropped, after a delay. Does not block."""

@@ -65,7 +65,7 @@ class Reconciliation:
         A lower version is read a second time, because another process may have reported a newer one after the first read.
         """
         tracker, directory = self._tracker, self._directory
-        if not tracker.follows(directory.version()) and not tracker.follows(directory.version()):
+        if not tracker.record_version(directory.version()) and not tracker.record_version(directory.version()):
             log.warning(
                 "the directory was restored from a backup, or a service with another directory uses the same redis.prefix: "
                 "all feeds are rebuilt from it"

@@ -131,7 +131,7 @@ class WebhookSender:
 
     def _forget(self, appid: str) -> None:
         if self._leased.pop(appid, None):
-            self._hub.unfollow(appid)
+            self._hub.unwatch_feed(appid)
 
     def gauges(self) -> dict[str, float]:
         """Return the present numbers of webhooks of this process, by state."""
@@ -176,9 +176,9 @@ class WebhookSender:
         state.failing = webhook.failures > 0
         state.outcomes = "outcome" in webhook.event_list
         if "presence" in webhook.event_list:
-            self._hub.follow(webhook.appid, partial(self._work.request, webhook.appid))
+            self._hub.watch_feed(webhook.appid, partial(self._work.request, webhook.appid))
         else:
-            self._hub.unfollow(webhook.appid)
+            self._hub.unwatch_feed(webhook.appid)
 
     def _send(self, webhook: Webhook, state: SenderState, event: WebhookEvent) -> bool:
         """Send the next message of an event, and store the result; return whether to check again at once.

@@ -26,7 +26,7 @@ _KEY = "dpresence.contract"
 
 
 @dataclass(frozen=True)
-class Published:
+class ContractDocuments:
     """The documents of a service, and their page. Each is made when it is first requested."""
 
     contract: Contract
@@ -49,19 +49,19 @@ def _common_errors(rest: dict[str, Any]) -> dict[str, str]:
 @openapi.get()
 def get_openapi(request: Request) -> Response:
     """Return the OpenAPI document of REST, or 304 if the client's copy is current."""
-    return _answer(_published(request).contract.openapi)
+    return _answer(_documents(request).contract.openapi)
 
 
 @asyncapi.get()
 def get_asyncapi(request: Request) -> Response:
     """Return the AsyncAPI document of the channels, or 304 if the client's copy is current."""
-    return _answer(_published(request).contract.asyncapi)
+    return _answer(_documents(request).contract.asyncapi)
 
 
 @docs.get(validators=(for_browsers, redirect_to_audience))
 def get_docs(request: Request) -> Response:
     """Return both documents as a page."""
-    return page(request, templates.Api(_published(request).content))
+    return page(request, templates.Api(_documents(request).content))
 
 
 def _answer(document: Document) -> Response:
@@ -70,12 +70,12 @@ def _answer(document: Document) -> Response:
     return response
 
 
-def _published(request: Request) -> Published:
-    published: Published = request.registry[_KEY]
-    return published
+def _documents(request: Request) -> ContractDocuments:
+    documents: ContractDocuments = request.registry[_KEY]
+    return documents
 
 
 def includeme(config: Configurator) -> None:
     """Add the views and what they serve."""
-    config.registry[_KEY] = Published(Contract(config.registry[KEY].settings, RELEASE))
+    config.registry[_KEY] = ContractDocuments(Contract(config.registry[KEY].settings, RELEASE))
     config.scan(__name__)

@@ -17,14 +17,14 @@ class OutcomeStore(ABC):
     """
 
     @abstractmethod
-    def follow(self, appid: str, new: Sequence[NewFollowed], check_ms: int) -> None:
+    def follow_outcomes(self, appid: str, new: Sequence[NewFollowed], check_ms: int) -> None:
         """Store notifications whose outcomes are recorded; they are due after ``check_ms``, or when they expire.
 
         :raises NotFound: the application was deleted.
         """
 
     @abstractmethod
-    def unfollow(self, appid: str, ids: Sequence[str]) -> None:
+    def unfollow_outcomes(self, appid: str, ids: Sequence[str]) -> None:
         """Delete notifications that are not to be stored."""
 
     @abstractmethod

@@ -14,9 +14,9 @@ from typing import Literal
 from ...measures import StoreMeasures
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status
 from .feed_store import DROPPED_SECONDS, FeedStore
-from .results import Connected, Lost, Published, StaleGrants, Updated
+from .results import Connected, Lost, PublishedCounts, StaleGrants, Updated
 
-__all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "StaleGrants", "Topic", "Tracker", "Updated"]
+__all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "PublishedCounts", "StaleGrants", "Topic", "Tracker", "Updated"]
 
 Topic = Literal[
     "feed", "mail", "inbox", "grants", "account", "ticket", "device", "replaced",
@@ -205,7 +205,7 @@ class Tracker(FeedStore):
         """
 
     @abstractmethod
-    def published(self) -> Published:
+    def published(self) -> PublishedCounts:
         """Return what all processes have published, as of one moment."""
 
     @abstractmethod
@@ -215,7 +215,7 @@ class Tracker(FeedStore):
     # -- the tracker as a whole
 
     @abstractmethod
-    def follows(self, version: DirectoryVersion) -> bool:
+    def record_version(self, version: DirectoryVersion) -> bool:
         """Record the directory's newest version; return False and record nothing if it is older, or is of another directory."""
 
     @abstractmethod

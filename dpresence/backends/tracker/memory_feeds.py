@@ -67,12 +67,12 @@ class MemoryFeeds(MemorySignals):
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return nsmallest(limit, (appid for appid in self._feeds if appid > after))
 
-    def follows(self, version: DirectoryVersion) -> bool:
+    def record_version(self, version: DirectoryVersion) -> bool:
         """Return True: no data here is older than this process, which has used one directory throughout."""
         return True
 
     def reset(self) -> None:
-        """Do nothing: see ``follows``."""
+        """Do nothing: see ``record_version``."""
 
     def rebuilt(self, appid: str) -> None:
         """Do nothing: feeds in memory are never damaged."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...clock import Clock
-from . import Listener, Published, Topic, Tracker
+from . import Listener, PublishedCounts, Topic, Tracker
 
 
 class MemorySignals(Tracker):
@@ -16,7 +16,7 @@ class MemorySignals(Tracker):
         self._clock = clock
         self._listeners: list[Listener] = []
         self._claims: dict[str, float] = {}  # task -> end of the claim
-        self._published = Published([], {})
+        self._published = PublishedCounts([], {})
 
     def subscribe(self, listener: Listener, reads: Callable[[str], bool] = lambda appid: False) -> None:
         self._listeners.append(listener)
@@ -26,9 +26,9 @@ class MemorySignals(Tracker):
             listener(topic, key)
 
     def publish(self, report: str, counts: Mapping[str, float]) -> None:
-        self._published = Published([report], dict(counts))
+        self._published = PublishedCounts([report], dict(counts))
 
-    def published(self) -> Published:
+    def published(self) -> PublishedCounts:
         return self._published
 
     def claim(self, task: str, seconds: float) -> bool:

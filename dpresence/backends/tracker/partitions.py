@@ -18,7 +18,7 @@ from zlib import crc32
 from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
-from . import Connected, Listener, Lost, Published, Topic, Tracker, Updated
+from . import Connected, Listener, Lost, PublishedCounts, Topic, Tracker, Updated
 from .cursors import encode_part, join, split
 from .partition_calls import call_all, call_present, try_each
 from .partition_reader import Offsets, PartitionReader
@@ -263,7 +263,7 @@ class PartitionedTracker(Tracker):
     def publish(self, report: str, counts: Mapping[str, float]) -> None:
         self._home.publish(report, counts)
 
-    def published(self) -> Published:
+    def published(self) -> PublishedCounts:
         return self._home.published()
 
     def claim(self, task: str, seconds: float) -> bool:
@@ -271,8 +271,8 @@ class PartitionedTracker(Tracker):
 
     # -- the tracker as a whole
 
-    def follows(self, version: DirectoryVersion) -> bool:
-        return all(call_all(lambda part: part.follows(version), self._parts))
+    def record_version(self, version: DirectoryVersion) -> bool:
+        return all(call_all(lambda part: part.record_version(version), self._parts))
 
     def reset(self) -> None:
         call_all(lambda part: part.reset(), self._parts)

@@ -29,7 +29,7 @@ from ...errors import BackendUnavailable, TooMany
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from ...settings import PresenceSettings
 from ..redis.client import Unanswered
-from . import Connected, Listener, Lost, Published, StaleGrants, Topic, Updated
+from . import Connected, Listener, Lost, PublishedCounts, StaleGrants, Topic, Updated
 from .redis_batches import Registration
 from .redis_feeds import RedisFeeds
 from .redis_server import TrackerServer
@@ -227,7 +227,7 @@ class RedisTracker(RedisFeeds):
     def publish(self, report: str, counts: Mapping[str, float]) -> None:
         self._call("publish", report, msgspec.json.encode(counts).decode())
 
-    def published(self) -> Published:
+    def published(self) -> PublishedCounts:
         return read_published(self._call("published"))
 
     def claim(self, task: str, seconds: float) -> bool:
@@ -235,8 +235,8 @@ class RedisTracker(RedisFeeds):
 
     # -- the tracker as a whole
 
-    def follows(self, version: DirectoryVersion) -> bool:
-        return bool(self._call("follows", *version))
+    def record_version(self, version: DirectoryVersion) -> bool:
+        return bool(self._call("record_version", *version))
 
     def reset(self) -> None:
         self._call("reset")

@@ -13,7 +13,7 @@ import msgspec
 from ...model import FeedEntry, Reason, Status
 from ..redis.client import Operation
 from ..redis.connections import ConnectionFactory
-from . import Published
+from . import PublishedCounts
 from .cursors import offset_of
 
 _DECODED_AT_ONCE = 2000
@@ -146,11 +146,11 @@ def weight(operation: Operation) -> int:
     return _WEIGHTS.get(name, _MIN_WEIGHT + 2 * longest)
 
 
-def read_published(answer: tuple[Sequence[str], Sequence[str], Sequence[str]]) -> Published:
+def read_published(answer: tuple[Sequence[str], Sequence[str], Sequence[str]]) -> PublishedCounts:
     """Return what ``lua/figures.lua`` answers: texts, the counts of each process, and names and counts of those that have ended."""
     texts, counts, ended = answer
     total: Counter[str] = Counter()
     for text in counts:
         total.update(msgspec.json.decode(text, type=dict[str, float]))
     total.update(dict(zip(ended[::2], map(float, ended[1::2]), strict=True)))
-    return Published(texts, total)
+    return PublishedCounts(texts, total)

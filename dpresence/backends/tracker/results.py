@@ -38,7 +38,7 @@ class Lost(NamedTuple):
     process: int
 
 
-class Published(NamedTuple):
+class PublishedCounts(NamedTuple):
     """Texts that all processes have published.
 
     :param reports: the texts of the processes that are alive, in any order.

@@ -21,12 +21,12 @@ class OutcomesContract:
     def appid(self, backend, jane):
         """Return an application that follows two notifications, ``a`` and ``b``, of one PUID."""
         appid = application(backend, jane).id
-        backend.follow(appid, [NewFollowed(id_, "p1", HOUR_MS, shown=id_ == "a") for id_ in "ab"], 60_000)
+        backend.follow_outcomes(appid, [NewFollowed(id_, "p1", HOUR_MS, shown=id_ == "a") for id_ in "ab"], 60_000)
         return appid
 
     def test_nothing_is_followed_of_an_application_that_was_deleted(self, backend):
         with pytest.raises(NotFound):
-            backend.follow("deleted", [NewFollowed("c", "p1", HOUR_MS, shown=True)], 60_000)
+            backend.follow_outcomes("deleted", [NewFollowed("c", "p1", HOUR_MS, shown=True)], 60_000)
 
     def told(self, backend, appid, after=0):
         return [(each.id, each.outcome) for each in backend.outcomes(appid, after, 100)]
@@ -96,14 +96,14 @@ class OutcomesContract:
         assert claimed(backend) == []
 
     def test_a_notification_is_due_when_it_expires(self, backend, appid):
-        backend.follow(appid, [NewFollowed("c", "p1", 0, shown=False)], 60_000)
+        backend.follow_outcomes(appid, [NewFollowed("c", "p1", 0, shown=False)], 60_000)
         assert claimed(backend) == ["c"]
         backend.postpone_outcomes({"c": 60_000})
         assert claimed(backend) == ["c"]
 
     def test_the_newest_remain(self, backend, appid):
         for number in range(4):
-            backend.follow(appid, [NewFollowed(f"c{number}", "p2", HOUR_MS, shown=True)], 60_000)
+            backend.follow_outcomes(appid, [NewFollowed(f"c{number}", "p2", HOUR_MS, shown=True)], 60_000)
             backend.publish_outcomes(appid, {f"c{number}": ["delivered"]})
         backend.trim_outcomes(appid, 2)
         assert self.told(backend, appid) == [("c2", "delivered"), ("c3", "delivered")]
@@ -111,7 +111,7 @@ class OutcomesContract:
 
     def test_parallel_outcomes_are_read_without_a_gap(self, backend, appid):
         ids = [f"d{number}" for number in range(8)]
-        backend.follow(appid, [NewFollowed(id_, "p3", HOUR_MS, shown=True) for id_ in ids], 60_000)
+        backend.follow_outcomes(appid, [NewFollowed(id_, "p3", HOUR_MS, shown=True) for id_ in ids], 60_000)
         seen, position = set(), 0
 
         def read():

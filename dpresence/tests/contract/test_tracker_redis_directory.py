@@ -27,15 +27,15 @@ def two(redis_server, trackers, clock):
 
 
 def test_a_directory_that_is_older_or_another_one_is_distinguished_from_the_one_that_was_seen(one, two):
-    assert one.follows(DirectoryVersion("a", 5)) and two.follows(DirectoryVersion("a", 7))
-    assert not one.follows(DirectoryVersion("a", 6))
-    assert not one.follows(DirectoryVersion("b", 8))
-    assert one.follows(DirectoryVersion("a", 7)), "what is refused is not noted"
+    assert one.record_version(DirectoryVersion("a", 5)) and two.record_version(DirectoryVersion("a", 7))
+    assert not one.record_version(DirectoryVersion("a", 6))
+    assert not one.record_version(DirectoryVersion("b", 8))
+    assert one.record_version(DirectoryVersion("a", 7)), "what is refused is not noted"
 
 
 def test_a_new_beginning_forgets_feeds_devices_and_the_directory_at_every_process(one, two, clock):
     listeners = SignalListener(one), SignalListener(two)
-    one.follows(DirectoryVersion("a", 5))
+    one.record_version(DirectoryVersion("a", 5))
     connect(one)
     one.revoked(JANE)
     cursors = one.cursor(2), two.cursor(2)
@@ -45,6 +45,6 @@ def test_a_new_beginning_forgets_feeds_devices_and_the_directory_at_every_proces
     assert one.read("chess", 2, 10) is None
     assert one.remembers_since == two.remembers_since == clock.now()
     eventually(lambda: all(("forgotten", "") in listener._signals for listener in listeners))
-    assert one.follows(DirectoryVersion("b", 1))
+    assert one.record_version(DirectoryVersion("b", 1))
     connect(two)
     assert seen(one) == {JANE.puid: "online"}, "the PUID is not dead any more"

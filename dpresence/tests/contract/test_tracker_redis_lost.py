@@ -60,7 +60,7 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "applications": lambda it: it.applications("", 10),
     "rebuilt": lambda it: it.rebuilt("chess"),
     "trim": lambda it: it.trim("chess"),
-    "follows": lambda it: it.follows(DirectoryVersion("g", 1)),
+    "record_version": lambda it: it.record_version(DirectoryVersion("g", 1)),
     "reset": lambda it: it.reset(),
     "claim": lambda it: it.claim("task", 60),
     "drop": lambda it: it.drop("chess"),

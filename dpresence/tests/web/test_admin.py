@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from dpresence.backends.tracker import Published
+from dpresence.backends.tracker import PublishedCounts
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.ini import load
 from dpresence.tests.web.support import Browser, World, ko, refusal
@@ -181,7 +181,7 @@ def test_while_the_tracker_is_away_a_process_shows_its_own(world, admin, monkeyp
 def test_values_published_by_another_version_are_left_out(world, admin, monkeypatch):
     world.services.operator_metrics.sample()
     own = world.registry.backends.tracker.published()
-    others = Published(["{}", "nonsense", *own.reports], own.counts)
+    others = PublishedCounts(["{}", "nonsense", *own.reports], own.counts)
     monkeypatch.setattr(world.registry.backends.tracker, "published", lambda: others)
     assert len(admin("GET", "/admin/figures").json["processes"]) == 1
 

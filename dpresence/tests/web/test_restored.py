@@ -132,7 +132,7 @@ def test_a_newer_version_that_another_process_reported_meanwhile_is_no_restorati
 def test_a_restoration_under_running_processes_is_put_right_too(site: Site, app: App) -> None:
     puid, device = site.world.grant(ANN, app), site.world.device(ANN, device="phone")
     site.sweep()
-    site.world.registry.backends.tracker.follows(site.world.registry.backends.directory.version()._replace(revision=1000))
+    site.world.registry.backends.tracker.record_version(site.world.registry.backends.directory.version()._replace(revision=1000))
     site.sweep()
     assert present(site.world, app) == {puid: "online"}
     assert device.code is None

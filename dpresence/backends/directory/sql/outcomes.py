@@ -45,7 +45,7 @@ class SqlOutcomes(OutcomeStore):
     database: Database
 
     @transaction()
-    def follow(self, connection: Connection, appid: str, new: Sequence[NewFollowed], check_ms: int) -> None:
+    def follow_outcomes(self, connection: Connection, appid: str, new: Sequence[NewFollowed], check_ms: int) -> None:
         if APPLICATIONS.lock_key_share(connection, applications.c.id == appid) is None:
             raise NotFound
         now = self.database.now(connection)
@@ -53,7 +53,7 @@ class SqlOutcomes(OutcomeStore):
         connection.execute(insert(table), [asdict(row) for row in rows])
 
     @nondurable()
-    def unfollow(self, connection: Connection, appid: str, ids: Sequence[str]) -> None:
+    def unfollow_outcomes(self, connection: Connection, appid: str, ids: Sequence[str]) -> None:
         FOLLOWED.delete(connection, table.c.id.in_(ids), table.c.appid == appid)
 
     @nondurable()

@@ -65,7 +65,7 @@ function operations.claim(task, milliseconds)
   return true
 end
 
-function operations.follows(generation, revision)
+function operations.record_version(generation, revision)
   local known = call('HMGET', context.meta, 'generation', 'revision')
   if known[1] and (known[1] ~= generation or revision < tonumber(known[2])) then return false end
   call('HSET', context.meta, 'generation', generation, 'revision', revision)
