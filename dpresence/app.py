@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.config import Configurator
 
-from . import confusables, sentry
+from . import sentry, web_addresses
 from .backends import Backends
 from .backends import load as load_backends
 from .background import Background, warn_of_development
@@ -61,7 +61,7 @@ def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file
     """
     warn_of_secrets(str(Path(here, file)), ini)
     registry = make_registry(load_settings(ini, here), clock or Clock(), Path(here, Path(file).name).with_suffix(".token"))
-    confusables.load()
+    web_addresses.load()
     return configure(ini, registry)
 
 

@@ -31,9 +31,14 @@ _MIDDLE = (
     r"\N{ARABIC SYMBOL DOT BELOW}\N{ARABIC FULL STOP}\N{BRAILLE PATTERN DOTS-2}\N{BRAILLE PATTERN DOTS-5}"
 )
 _ASIAN = r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}"
-# Ends of words that are also top-level domains: la and lat after the Catalan l·l, and French ones that name all genders, each after the
-# letters that it follows.
-_ENDS = r"(?<=l·)(?:la|lat) | (?<=(?:[éidntu]|eur)·)es | (?<=(?:eu[rx]|oux)·)se | (?<=[eiu]f·)ve | (?<=n·)ne"
+# Ends of words that are also top-level domains: Catalan ones after l·l, and French, German and Spanish ones that name all genders, each
+# after the letters that it follows.
+_ENDS = r"""
+    (?<=l·)(?:la|lat) | (?<=\bil·)legal
+    | (?<=(?:[éidntu]|eur|oir|air|ois|[çdglnrt]ais|gnol|eul)·)es | (?<=(?:eu[rx]|oux)·)se | (?<=[eiu]f·)ve | (?<=n·)ne
+    | (?<=(?:er|or|eur|[aeu]nt|und|ist|log|leg|ef)·)in
+    | (?<=os?·)as
+"""
 _ENGLISH = r"(?!(?:com|net|org)\b) (?-i:[A-Z][A-Za-z]*)\b"
 _BETWEEN_LABELS = regex.compile(
     rf"""(?xi)
@@ -42,13 +47,24 @@ _BETWEEN_LABELS = regex.compile(
     """
 )
 
+# Full stops between two sentences of a script that writes no space after them; the second may begin with an English word.
+_BEGINS = rf"(?: [{_ASIAN}] | (?!(?i:com|net|org)\b) [A-Z][A-Za-z]{{2,}}\b )"
+_FULL_STOP = regex.compile(
+    rf"""(?x)
+      (?<=[{_ASIAN}]) [\N{{IDEOGRAPHIC FULL STOP}}\N{{HALFWIDTH IDEOGRAPHIC FULL STOP}}] (?={_BEGINS})
+    | (?<=\p{{Script=Arabic}}) \N{{ARABIC FULL STOP}} (?=\p{{Script=Arabic}})
+    """
+)
+
 
 def with_dots(text: str) -> list[str]:
     """Return a text, and what it reads as with dots for the signs that stand where those of an address would.
 
-    ``Col·legi`` and ``étudiant·es`` have no such sign, nor has an English word in an Asian name, such as ``データ・AI``.
+    ``Col·legi`` and ``étudiant·es`` have no such sign, nor has an English word in an Asian name, such as ``データ・AI``. The full stop of
+    ``你好。世界`` is none; with other Latin letters beside it, it is a dot, as browsers take it for one.
     """
     if text.isascii():
         return [text]
+    text = str(_FULL_STOP.sub(" ", text))
     plain = unicodedata.normalize("NFKC", text)  # for mathematical letters, of which none has a script
     return list(dict.fromkeys([text, *(_BETWEEN_LABELS.sub(".", _SIGNS.sub(".", one)) for one in (text, plain))]))

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..confusables import site
 from ..model import Notification, Status
+from ..suffixes import site
 from .base import Frame
 from .fields import Assertion, DeviceName, Email, Flag
 from .known_devices import Kind, Label

@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from msgspec import UNSET, Struct, UnsetType
 
-from ..confusables import site
 from ..model import Notification
+from ..suffixes import site
 from .base import Frame
 from .fields import NotificationId, NotificationIds
 

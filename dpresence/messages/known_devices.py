@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self, cast
 from msgspec import Meta, Struct
 
 from .. import texts
-from ..confusables import addresses
 from ..errors import WrongValue
 from ..model import KnownDevice
+from ..web_addresses import addresses
 from .fields import Name
 
 DeviceKind = Literal["browser", "phone", "program", "terminal", "other"]

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 from msgspec import Meta, Struct
 
 from .. import texts
-from ..confusables import addresses
 from ..model import DeviceCredential, Pairing
+from ..web_addresses import addresses
 from .fields import DeviceName, Flag, Name, checked
 
 

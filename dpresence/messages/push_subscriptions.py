@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..confusables import site
 from ..model import Notification, PushSubscription
+from ..suffixes import site
 from .known_devices import Label
 
 _Key = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,200}={0,2}\Z", description="text in base64url")]

@@ -11,7 +11,6 @@ from msgspec import UNSET
 from ..backends.directory import Directory, OutboxEntry, Requester
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..confusables import names_another_domain
 from ..domains import check_domain, without_scheme
 from ..errors import Conflict, NotFound, WrongValue
 from ..limits import RateLimit
@@ -19,6 +18,7 @@ from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
 from ..model import Application
 from ..settings import Settings
+from ..web_addresses import names_another_domain
 from .api_keys import generate_key
 from .domain_checks import NOT_VALIDATED
 from .outbox import Outbox

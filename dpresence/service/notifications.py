@@ -15,7 +15,6 @@ from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox, Queue, QueuedNotification
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..confusables import names_another_domain
 from ..domains import check_action
 from ..errors import BackendUnavailable, BadAction, Conflict, NotFound, SlowDown, WrongValue
 from ..hub import Hub
@@ -25,6 +24,7 @@ from ..messages import NewNotification, NotificationResult
 from ..metrics import Metrics
 from ..model import ERASED, Application, FeedEntry, Grant
 from ..settings import PresenceSettings
+from ..web_addresses import names_another_domain
 from .accepted_notification import Accepted, answer, notification_of
 from .coalescer import Coalescer
 from .delivery import Delivery

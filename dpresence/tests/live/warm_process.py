@@ -27,7 +27,7 @@ import pyramid_jinja2  # noqa: F401
 from gevent.monkey import get_original
 
 import dpresence.tests.live.echo_server
-from dpresence import confusables
+from dpresence import web_addresses
 from dpresence.tests import shared_tables
 from dpresence.tests.shared_start import CACHED_FILES, shared_keys, without_certificates, without_fsync
 from dpresence.views import static
@@ -70,7 +70,7 @@ def _prepare() -> None:
     for module in pkgutil.walk_packages(dpresence.__path__, "dpresence."):
         if not module.name.startswith(("dpresence.tests", "dpresence.backends.sql.migrations")):
             importlib.import_module(module.name)
-    confusables.load()
+    web_addresses.load()
     inspect.stack()  # pyramid_jinja2 calls it, and the first call looks at every module
     found = plaster.loaders.find_loaders("file+ini", protocols=["wsgi"])  # reads the metadata of every installed package
     plaster.loaders.find_loaders = lambda *_, **__: found

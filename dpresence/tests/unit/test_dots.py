@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.confusables import addresses, names_another_domain
+from dpresence.web_addresses import addresses, names_another_domain
 
 READ_AS = {
     "\u9280\u884c\u2022com": "\u9280\u884c.com",
@@ -56,6 +56,20 @@ READ_AS = {
     "amazon\u25aaes": "amazon.es",
     "amazon\u02d9es": "amazon.es",
     "paypal\u25cfla": "paypal.la",
+    # and after the letters that words have there
+    "paypal\u00b7es": "paypal.es",
+    "elpais\u00b7es": "elpais.es",
+    "flipkart\u00b7in": "flipkart.in",
+    "icici\u00b7in": "icici.in",
+    "paypal\u00b7legal": "paypal.legal",
+    # a full stop beside a Latin letter
+    "bank\u3002\u4e2d\u56fd": "bank.\u4e2d\u56fd",
+    "\u94f6\u884c\u3002Com": "\u94f6\u884c.com",
+    "\u94f6\u884c\u3002CN": "\u94f6\u884c.cn",
+    "\u94f6\u884c\u3002com": "\u94f6\u884c.com",
+    "\u94f6\u884c\uff61cn": "\u94f6\u884c.cn",
+    "\u94f6\u884c.\u4e2d\u56fd": "\u94f6\u884c.\u4e2d\u56fd",
+    "paypal\u06d4\u067e\u0627\u06a9\u0633\u062a\u0627\u0646": "paypal.\u067e\u0627\u06a9\u0633\u062a\u0627\u0646",
 }
 
 
@@ -68,7 +82,9 @@ def test_a_name_with_signs_for_dots_between_the_labels_of_an_address_is_one(text
 HONEST = """
     Col·legi  COL·LEGI  Paral·lel  Sibil·la  Camil·la_i_Sibil·la  instal·lat  al·lucinant
     étudiant·es  étudiant·e·s  ami·es  employé·es  chercheur·es  danseur·se·s  heureux·se  créatif·ve  citoyen·ne  citoyen·ne·s  acteur·rice
-    époux·se  jaloux·se  Veuf·ve
+    époux·se  jaloux·se  Veuf·ve  Québécois·es  Chinois·es  Français·es  Anglais·es  Espagnol·es  seul·es  noir·es  Il·legal
+    Lehrer·in  Schüler·innen  Student·in  Nutzer·in  Autor·in  Praktikant·in  Freund·in  Kolleg·in  Polizist·in  todos·as  amigo·as
+    你好。世界  你好｡世界  将棋。将棋。中国  こんにちは。みんな  新曲。Love  안녕。한국  شکریہ\N{ARABIC FULL STOP}پاکستان
     ジョン・スミス  ｼﾞｮﾝ･ｽﾐｽ  ポイント・クラウド  データ・AI  カフェ・Bar  Web・デザイン  卡尔·马克思  乔治·W·布什  가ㆍ나  将棋•囲碁
     Chess_·_Go  Chess·Go·Shogi  A·B  3·5  ●_com  bank_●_com
 """

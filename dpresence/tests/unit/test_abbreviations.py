@@ -1,0 +1,75 @@
+"""Names with a dot and without a space after it: abbreviations, initials and ordinals make no address, country codes do (section 6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.abbreviations import ABBREVIATIONS
+from dpresence.web_addresses import addresses, names_another_domain
+
+READ_AS = {
+    "St.Com": "st.com",
+    "Dr.Com": "dr.com",
+    "dr.house": "dr.house",
+    "www.Dr.House": "www.dr.house",
+    "Dr.Info": "dr.info",
+    "PayPal.Co.KG": "paypal.co.kg",
+    # two letters are a country
+    "dr.no": "dr.no",
+    "DR.NO": "dr.no",
+    "Dr.No": "dr.no",
+    "Dr.Dk": "dr.dk",
+    "DR.DK": "dr.dk",
+    "Vol.At": "vol.at",
+    "Mr.Tv": "mr.tv",
+    "Dr.ve": "dr.ve",
+    "Acme.ve Tic.": "acme.ve",
+    "T.Me": "t.me",
+    "T.ME": "t.me",
+    "X.Ai": "x.ai",
+    "1.FM": "1.fm",
+    "9.CN": "9.cn",
+    # initials and ordinals only stand for one word
+    "x.Berlin": "x.berlin",
+    "F.C.barcelona": "f.c.barcelona",
+    "X.COM": "x.com",
+    "X.C0m": "x.com",
+    "X.C\u2606m": "x.com",
+    "J.Org": "j.org",
+    "163.Com": "163.com",
+    "123.Berlin": "123.berlin",
+    "AB.Berlin": "ab.berlin",
+    "\u0433.\u043c\u043e\u0441\u043a\u0432\u0430": "\u0433.\u043c\u043e\u0441\u043a\u0432\u0430",
+    "\u0433.\u041a\u043e\u043c": "\u0433.\u043a\u043e\u043c",
+    "A.\u092d\u093e\u0930\u0924": "a.\u092d\u093e\u0930\u0924",
+    "1.\u05d9\u05e9\u05e8\u05d0\u05dc": "1.\u05d9\u05e9\u05e8\u05d0\u05dc",
+    "\u4eac.\u4e2d\u56fd": "\u4eac.\u4e2d\u56fd",
+    "\u0441\u0431.\u041c\u043e\u0441\u043a\u0432\u0430": "\u0441\u0431.\u043c\u043e\u0441\u043a\u0432\u0430",
+}
+
+
+@pytest.mark.parametrize(("text", "address"), READ_AS.items())
+def test_an_abbreviation_before_a_suffix_that_is_no_word_makes_an_address(text: str, address: str) -> None:
+    assert address in addresses(text)
+    assert names_another_domain(text, "chess.example.org")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dr.House", "Dr.Oetker", "DR.HOUSE", "Mr.Bean", "St.Cloud", "ST.CLOUD", "Prof.Dr.Love", "Capt.Cook", "Gebr.Schmidt", "Pt.Live",
+        "Tom & Co.KG", "M\u00fcller GmbH & Co.KG", "GMBH & CO.KG", "Acme Co.Ltd", "CO.LTD", "Acme Co.,Ltd.", "Ltda.ME", "Cia.SA",
+        "C\u00eda.SA", "C\u00cdA.SA", "Acme Pvt.Ltd", "Acme Tic.Ltd.", "PT.Bank Rakyat", "CV.Live", "TP.Paris",
+        "San.ve Tic.", "SAN.VE T\u0130C.", "\u0130n\u015f.ve Tic.", "\u0130n\u015f.San.ve Tic.Ltd.\u015eti.", "Tic.A\u015e",
+        "F.C.Barcelona", "F.C.BARCELONA", "J.Paris", "S.K.Berlin", "St.J.Paris", "E.Leclerc", "B.Sc.", "B.Tech", "M.Sc. Chess",
+        "\u0433.\u041c\u043e\u0441\u043a\u0432\u0430", "\u0413.\u041c\u043e\u0441\u043a\u0432\u0430", "2.Berlin Marathon",
+        "\u05d3.\u05d9\u05e9\u05e8\u05d0\u05dc", "\u062f.\u0642\u0637\u0631", "\u0921\u0949.\u092d\u093e\u0930\u0924",
+        "24.Mai", "3.Run", "1.FC K\u00f6ln", "1.SC Feucht", "Vol.VI", "Vol.IV", "No.One", "Vol.2", "No.1",
+    ],
+)  # fmt: skip
+def test_a_word_after_an_abbreviation_an_initial_or_an_ordinal_makes_no_address(text: str) -> None:
+    assert addresses(text) == ()
+
+
+def test_abbreviations_are_listed_without_accents_and_as_they_are_capitalised() -> None:
+    assert all(word.istitle() and word.isascii() for word in ABBREVIATIONS)
