@@ -134,7 +134,7 @@ class Services:
         self, backends: Backends, verifiers: Verifiers, failures: FailedSignIns, settings: Settings, clock: Clock
     ) -> None:
         directory, identity = backends.directory, settings.identity
-        self.accounts = Accounts(directory, backends.mailbox, verifiers, self.outbox, failures, self.metrics, identity, clock)
+        self.accounts = Accounts(directory, backends.mailbox, verifiers, self.grants, self.outbox, failures, self.metrics, identity, clock)
         self.provider_logouts = ProviderLogouts(directory, self.accounts, self.outbox, self.metrics)
         self.pairings = Pairings(directory, self.accounts, self.outbox, self.metrics, identity, clock)
         self.personal = PersonalData(directory, backends.tracker, backends.mailbox, clock)

@@ -21,6 +21,7 @@ from ..metrics import Metrics, masked
 from ..model import Account, Identity, Session, Ticket, digest_of
 from ..settings import IdentitySettings
 from .failed_sign_ins import FailedSignIns
+from .grants import Grants
 from .outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Accounts:
         directory: Directory,
         mailbox: Mailbox,
         verifiers: Verifiers,
+        grants: Grants,
         outbox: Outbox,
         failures: FailedSignIns,
         metrics: Metrics,
@@ -73,12 +75,11 @@ class Accounts:
     ) -> None:
         self._directory = directory
         self._mailbox = mailbox
-        self._verifiers = verifiers
+        self._verifiers, self._grants = verifiers, grants
         self._outbox = outbox
         self._settings = settings
         self._clock = clock
-        self._failures = failures
-        self._metrics = metrics
+        self._failures, self._metrics = failures, metrics
         self._logins = RateLimit("too many sign-ins of this account", settings.logins_per_hour, 3600, clock)
         self._tickets = RateLimit("too many tickets of this account", settings.tickets_per_hour, 3600, clock)
         self._erasures = RateLimit("this e-mail's account was erased too often", ERASURES_PER_HOUR, 3600, clock)
@@ -164,7 +165,7 @@ class Accounts:
 
     def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
         successor = _new_ticket() if again else None
-        used = self._directory.use_ticket(digest_of(value), self._clock.steady.now(), device, digest_of(successor) if successor else None)
+        used = self._grants.use_ticket(digest_of(value), self._clock.steady.now(), device, digest_of(successor) if successor else None)
         if used is None or used.account.blocked:
             raise self.refusal(InvalidAssertion("ticket"), value, address)
         ticket = used.ticket

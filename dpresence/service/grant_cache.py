@@ -15,10 +15,12 @@ class GrantCache:
     """Stores the grants of each user. A load during which the user is invalidated is not stored.
 
     :ivar get: returns the stored grants of a user, None without any.
+    :ivar invalidations: number of calls of ``invalidate`` and ``clear``.
     """
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
+        self.invalidations = 0
         self._grants: dict[str, GrantSet] = {}  # oldest first; an ordered dict takes 90 bytes more for each user
         self._loading: dict[str, object] = {}
         self.get = self._grants.get  # not a method that calls it: each update needs it twice
@@ -51,6 +53,14 @@ class GrantCache:
         for user in valid:
             self._store(user, found[user])
 
+    def offer(self, user: str, grants: GrantSet, invalidations: int) -> None:
+        """Store grants that were read with something else, unless any were invalidated since.
+
+        :param invalidations: ``invalidations`` before the read.
+        """
+        if invalidations == self.invalidations:
+            self._store(user, grants)
+
     def _store(self, user: str, grants: GrantSet) -> None:
         """Store grants. A full cache discards its oldest tenth at once: finding the first key of a dict again and again is slow."""
         if user not in self._grants and len(self._grants) >= _MAX_USERS:
@@ -60,10 +70,12 @@ class GrantCache:
 
     def invalidate(self, user: str) -> None:
         """Discard the grants of a user."""
+        self.invalidations += 1
         self._grants.pop(user, None)
         self._loading.pop(user, None)
 
     def clear(self) -> None:
         """Discard all grants."""
+        self.invalidations += 1
         self._grants.clear()
         self._loading.clear()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from ..backends.directory import Directory, GrantWithApplication, OutboxEntry, Requester
+from ..backends.directory import Directory, GrantWithApplication, OutboxEntry, Redeemed, Requester
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import StaleGrants, Tracker
 from ..clock import Clock
@@ -58,6 +58,17 @@ class Grants:
         """Return all grants of a user, from the cache or the directory."""
         known = self._cache.get(user)
         return self._cache.load(user) if known is None else known
+
+    def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
+        """Use a ticket in the directory, whose transaction also reads the user's grants for the cache, if they are not there.
+
+        A read of its own would take a third as long as the use of the ticket. For the arguments see ``Directory.use_ticket``.
+        """
+        invalidations = self._cache.invalidations
+        used = self._directory.use_ticket(hash, now, device, successor, lambda user: self.cached(user) is None)
+        if used is not None and used.grants is not None:
+            self._cache.offer(used.account.id, used.grants, invalidations)
+        return used
 
     def apply(self, user: str, call: Callable[[GrantSet], T]) -> T:
         """Call the tracker with a user's grants. If it has seen a newer revision, load the grants again and repeat the call.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...model import Identity, Ticket
 from .values import Redeemed, Requester
+
+
+def _nobody(user: str) -> bool:
+    return False
 
 
 class TicketStore(ABC):
@@ -21,7 +25,9 @@ class TicketStore(ABC):
         """
 
     @abstractmethod
-    def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
+    def use_ticket(
+        self, hash: bytes, now: int, device: str | None, successor: bytes | None, wants_grants: Callable[[str], bool] = _nobody
+    ) -> Redeemed | None:
         """Use a ticket and record the device that used it (docs/protocol.md, section 2).
 
         The use ends all earlier tickets of the family, and a successor that an earlier use of this ticket created. The same device
@@ -30,6 +36,7 @@ class TicketStore(ABC):
         :param device: the device name given at the sign-in, or None. A nameless device that uses a ticket again gets the same name.
         :param successor: hash of the ticket that follows this one, or None. The successor expires at the ticket's
             ``session_ends_at`` and has the same family, session and user.
+        :param wants_grants: returns whether the result shall contain the grants of a user, which a sign-in needs next. Does not block.
         :returns: None if the ticket is unknown, has expired unused, or has expired by ``now`` but not by the clock of the store. Any
             other invalid use deletes the whole family.
         """

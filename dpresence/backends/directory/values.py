@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ...model import Account, Application, Grant, Session, Ticket
+from ...model import Account, Application, Grant, GrantSet, Session, Ticket
 from ...model.looks import Looks, Via
 
 
@@ -59,11 +59,13 @@ class Redeemed(NamedTuple):
     :param good: the ticket opens a channel. False if a used ticket was presented by another device or after its expiry: the ticket
         may have been copied, and its family has been deleted.
     :param account: the account of the ticket's user at the time of the call.
+    :param grants: the user's grants, if the caller wanted them and the ticket is good.
     """
 
     ticket: Ticket
     good: bool
     account: Account
+    grants: GrantSet | None = None
 
 
 OutboxKind = Literal[

@@ -55,6 +55,7 @@ class Database:
     :param waiting: maximum number of calls that run or wait at the same time; the same number of urgent calls is allowed beside them.
     :param clock: the clock of this machine, which SQLite uses; None for the real one.
     :param alone: SQLite only: whether the service must be the only one that uses the file; None for a process that is not a service.
+    :ivar alone: True if no other service can use the database.
     :raises SettingError: the dialect is unsupported, the driver is missing, or the file cannot be opened or is used by another
         service; names ``directory.url``.
     """
@@ -64,6 +65,7 @@ class Database:
     ) -> None:
         parsed = parse_url(url)
         at_server = postgresql.understands(parsed)
+        self.alone = bool(alone) and sqlite.path_of(parsed) is not None
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
         self._url = url
         self._clock = clock or Clock()

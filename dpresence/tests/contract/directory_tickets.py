@@ -28,6 +28,13 @@ class TicketContract:
         assert backend.use_ticket(b"t1", NOW, "phone", None) is None
         assert backend.use_ticket(b"t2", NOW, "phone", None) is None
 
+    def test_the_grants_of_the_user_come_with_a_good_ticket_if_they_are_wanted(self, backend, ticket):
+        assert backend.use_ticket(b"t1", NOW, "phone", b"t2", lambda user: user != ticket.user).grants is None
+        assert backend.use_ticket(b"t2", NOW, "phone", b"t3", lambda user: user == ticket.user).grants == backend.grants_of_user(
+            ticket.user
+        )
+        assert backend.use_ticket(b"t1", NOW, "phone", b"t4", lambda user: True)[1:] == (False, backend.account(ticket.user), None)
+
     def test_an_unknown_ticket_opens_nothing(self, backend, ticket):
         assert backend.use_ticket(b"t2", NOW, None, b"t3") is None
         assert backend.use_ticket(b"t3", NOW, None, None) is None

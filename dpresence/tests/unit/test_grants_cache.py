@@ -82,3 +82,15 @@ def test_a_full_cache_discards_the_oldest_tenth(cache: Any, monkeypatch: pytest.
     for user in users:
         cache.load(user)
     assert [user for user in users if cache.get(user) is None] == users[:2]
+
+
+def test_grants_that_were_read_with_a_ticket_are_stored_unless_any_were_invalidated_since(cache: Any, directory: SlowDirectory) -> None:
+    offered = GrantSet(3, ())
+    before = cache.invalidations
+    cache.offer("ann", offered, before)
+    assert cache.get("ann") is offered and directory.reads == 0
+    for invalidate in (lambda: cache.invalidate("joe"), cache.clear):
+        before = cache.invalidations
+        invalidate()
+        cache.offer("sue", offered, before)
+        assert cache.get("sue") is None

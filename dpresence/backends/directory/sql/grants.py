@@ -82,7 +82,7 @@ class SqlGrants(GrantStore):
 
     @reading(urgent=True, single=True)
     def grants_of_user(self, connection: Connection, user: str) -> GrantSet:
-        return _grant_set(user, _GRANTS_OF_USER.rows(connection, user=user))
+        return read_grants(connection, user)
 
     @reading(urgent=True)
     def grants_of_users(self, connection: Connection, users: Collection[str]) -> dict[str, GrantSet]:
@@ -137,6 +137,11 @@ class SqlGrants(GrantStore):
         if grant is not None:
             schedule.delete_grant(connection, grant)
         return grant
+
+
+def read_grants(connection: Connection, user: str) -> GrantSet:
+    """Return the grants of a user."""
+    return _grant_set(user, _GRANTS_OF_USER.rows(connection, user=user))
 
 
 def _grant_set(user: str, rows: Sequence[Sequence[Any]]) -> GrantSet:

@@ -25,11 +25,12 @@ from ...sql.transactions import reading, transaction
 from .. import InboxLimits, Mailbox, Queue, QueuedNotification, QueueKey, Record, Stored, Waiting
 from .control import SqlControl
 from .inbox import SqlInbox
+from .recipients import Recipients
 
 NOTIFICATIONS = Rows(table, Notification)
 
 
-def _pending(now: ColumnElement[int]) -> Statement:
+def _page_of(now: ColumnElement[int]) -> Statement:
     """Return the statement that reads a page of a queue; it runs at each sign-in."""
     return Statement(
         NOTIFICATIONS.query.add_columns(table.c.position)
@@ -39,8 +40,8 @@ def _pending(now: ColumnElement[int]) -> Statement:
     )
 
 
-_PENDING = _pending(bindparam("now", type_=table.c.expires_at.type))
-_PENDING_AT_SERVER = _pending(literal_column(postgresql.NOW))
+_PENDING = _page_of(bindparam("now", type_=table.c.expires_at.type))
+_PENDING_AT_SERVER = _page_of(literal_column(postgresql.NOW))
 _ADD = insert(table)
 _COUNT_NO_LONGER = delete(received_unseen).where(
     received_unseen.c.user == bindparam("owner"),
@@ -61,11 +62,15 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
     def __init__(self, database: Database, limits: InboxLimits = _DEFAULT_LIMITS) -> None:
         super().__init__(limits)
         self.database = database
+        self._recipients = Recipients(database)
 
     def enqueue(self, items: Sequence[QueuedNotification], limit: int, sender: str = "") -> Sequence[Stored]:
         if not items:
             return []
-        stored, expired, dropped = self._enqueue(items, limit, sender)
+        try:
+            stored, expired, dropped = self._enqueue(items, limit, sender)
+        finally:  # also after an error, because the transaction may have been committed
+            self._recipients.add(item.user for item in items)
         self.discarded["expired"] += expired
         self.discarded["dropped"] += dropped
         return stored
@@ -99,8 +104,16 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         dropped = _keep_newest(connection, full, limit, now) if full else 0
         return answers, expired, dropped
 
+    def pending(self, user: str, after: int, limit: int) -> Sequence[Waiting]:
+        if not self._recipients.may_have(user):
+            return []
+        additions, found = self._recipients.additions, self._pending(user, after, limit)
+        if not found and not after:
+            self._recipients.discard(user, additions)
+        return found
+
     @reading(single=True)
-    def pending(self, connection: Connection, user: str, after: int, limit: int) -> Sequence[Waiting]:
+    def _pending(self, connection: Connection, user: str, after: int, limit: int) -> Sequence[Waiting]:
         page = {"owner": user, "after": after, "most": limit}
         if connection.dialect.name == "postgresql":  # where its time would be one statement more, whose answer is waited for
             rows = _PENDING_AT_SERVER.rows(connection, **page)
