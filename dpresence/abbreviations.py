@@ -9,7 +9,7 @@ import regex
 from .confusables import skeleton
 from .suffixes import KNOWN
 
-_OF_TRADES = "Dis Gid Ihr Ins Ith Mak Nak Paz San Sti Taah Tek Teks Tic Tur"
+_OF_TRADES = "Dis Gid Ihr Ins Ith Mak Mim Muh Nak Paz San Sti Taah Tek Teks Tic Tur"
 _OTHERS = """
     Bros Capt Cia Co Col Corp Cv Dott Dr Dra Drs Fc Fr Ft Gebr Gen Hnos Hon Inc Ing Ir Jr Lt Ltd Ltda Maj Mlle Mme Mr Mrs Ms Msgr Mt
     No Nr Prof Profa Pt Pty Pvt Rev Sgt Sig Sr Sra St Sta Ste Tp Ud Vol

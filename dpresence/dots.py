@@ -34,8 +34,8 @@ _ASIAN = r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}
 # Ends of words that are also top-level domains: Catalan ones after l·l, and French, German and Spanish ones that name all genders, each
 # after the letters that it follows.
 _ENDS = r"""
-    (?<=l·)(?:la|lat) | (?<=\bil·)legal
-    | (?<=(?:[éidntu]|eur|oir|air|ois|[çdglnrt]ais|gnol|eul)·)es | (?<=(?:eu[rx]|oux)·)se | (?<=[eiu]f·)ve | (?<=n·)ne
+    (?<=l·)(?:l[aà]|lat|lí) | (?<=\bil·)legal
+    | (?<=(?:[éidntu]|eur|oir|air|ois|[çdglnrt]ais|gnol|eul)·)es | (?<=(?:eu[rx]|oux)·)se | (?<=[eiu]f·)ve | (?<=n·)ne | (?<=eur·)ice
     | (?<=(?:er|or|eur|[aeu]nt|und|ist|log|leg|ef)·)in
     | (?<=os?·)as
 """

@@ -15,6 +15,7 @@ _AS_IP = str.maketrans("lIoO\ua789\u02f8\u0589\u2236\u02d0", "1100:::::")
 """Characters that look like those of an IP address (UTS 39), each by the one that it looks like."""
 _HEX = r"0[xX][0-9A-Fa-f]+"
 _NUMBER = rf"(?:{_HEX}|[0-9lIoO]+)"
+_PORT = r"(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4,5}"  # no year, as in ISO 9001:2015
 _STARTS = r"(?<![\p{L}\p{N}]|[\p{L}\p{N}][.-])"
 _ENDS = r"(?![\p{L}\p{N}]|\.\p{N})"
 _IPV4 = regex.compile(
@@ -22,7 +23,7 @@ _IPV4 = regex.compile(
       {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{3}}) {_ENDS}
     | {_STARTS} ({_HEX} (?:\.{_NUMBER}){{1,2}}) {_ENDS}                                             # 0x7f.1
     | (?i:https?)://(?:[^\s/?\#@]*@)? ({_NUMBER} (?:\.{_NUMBER}){{1,2}}) {_ENDS}                          # http://127.1
-    | {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{1,2}} | {_HEX} | [0-9]{{9,10}}) (?=:[0-9]{{4,5}}{_ENDS})    # 127.1:8080
+    | {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{1,2}} | {_HEX} | [0-9]{{9,10}}) (?=:{_PORT}{_ENDS})    # 127.1:8080
     """
 )
 """An address of four numbers; and one of fewer where it is not a version, a price or a time."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dpresence.abbreviations import ABBREVIATIONS
@@ -60,6 +62,7 @@ def test_an_abbreviation_before_a_suffix_that_is_no_word_makes_an_address(text: 
         "Dr.House", "Dr.Oetker", "DR.HOUSE", "Mr.Bean", "St.Cloud", "ST.CLOUD", "Prof.Dr.Love", "Capt.Cook", "Gebr.Schmidt", "Pt.Live",
         "Tom & Co.KG", "M\u00fcller GmbH & Co.KG", "GMBH & CO.KG", "Acme Co.Ltd", "CO.LTD", "Acme Co.,Ltd.", "Ltda.ME", "Cia.SA",
         "C\u00eda.SA", "C\u00cdA.SA", "Acme Pvt.Ltd", "Acme Tic.Ltd.", "PT.Bank Rakyat", "CV.Live", "TP.Paris",
+        "M\u00fch.ve Mim.",
         "San.ve Tic.", "SAN.VE T\u0130C.", "\u0130n\u015f.ve Tic.", "\u0130n\u015f.San.ve Tic.Ltd.\u015eti.", "Tic.A\u015e",
         "F.C.Barcelona", "F.C.BARCELONA", "J.Paris", "S.K.Berlin", "St.J.Paris", "E.Leclerc", "B.Sc.", "B.Tech", "M.Sc. Chess",
         "\u0433.\u041c\u043e\u0441\u043a\u0432\u0430", "\u0413.\u041c\u043e\u0441\u043a\u0432\u0430", "2.Berlin Marathon",
@@ -73,3 +76,9 @@ def test_a_word_after_an_abbreviation_an_initial_or_an_ordinal_makes_no_address(
 
 def test_abbreviations_are_listed_without_accents_and_as_they_are_capitalised() -> None:
     assert all(word.istitle() and word.isascii() for word in ABBREVIATIONS)
+
+
+def test_the_contract_lists_the_abbreviations() -> None:
+    text = (Path(__file__).parents[3] / "docs/protocol.md").read_text(encoding="utf-8")
+    listed = text.partition("with accents or without: ")[2].partition(".\n")[0].replace("; of trades", "")
+    assert set(listed.split()) == ABBREVIATIONS

@@ -61,6 +61,8 @@ READ_AS = {
     "paypal.c\u03b8m": "paypal.com",
     "paypal.c\u0424m": "paypal.com",
     "paypal.\u043fet": "paypal.net",
+    "yandex.\u044fu": "yandex.ru",
+    "bank.d\u03b5": "bank.de",
     "paypal.n\u03b5t": "paypal.net",
     # any sign or letter for the missing one of a suffix that everybody knows
     "paypal.\u00a2om": "paypal.com",

@@ -61,6 +61,8 @@ READ_AS = {
     "elpais\u00b7es": "elpais.es",
     "flipkart\u00b7in": "flipkart.in",
     "icici\u00b7in": "icici.in",
+    "police\u00b7ice": "police.ice",
+    "paypal\u00b7li": "paypal.li",
     "paypal\u00b7legal": "paypal.legal",
     # a full stop beside a Latin letter
     "bank\u3002\u4e2d\u56fd": "bank.\u4e2d\u56fd",
@@ -84,6 +86,7 @@ HONEST = """
     étudiant·es  étudiant·e·s  ami·es  employé·es  chercheur·es  danseur·se·s  heureux·se  créatif·ve  citoyen·ne  citoyen·ne·s  acteur·rice
     époux·se  jaloux·se  Veuf·ve  Québécois·es  Chinois·es  Français·es  Anglais·es  Espagnol·es  seul·es  noir·es  Il·legal
     Lehrer·in  Schüler·innen  Student·in  Nutzer·in  Autor·in  Praktikant·in  Freund·in  Kolleg·in  Polizist·in  todos·as  amigo·as
+    acteur·ice  lecteur·ice·s  Marcel·lí  Al·là
     你好。世界  你好｡世界  将棋。将棋。中国  こんにちは。みんな  新曲。Love  안녕。한국  شکریہ\N{ARABIC FULL STOP}پاکستان
     ジョン・スミス  ｼﾞｮﾝ･ｽﾐｽ  ポイント・クラウド  データ・AI  カフェ・Bar  Web・デザイン  卡尔·马克思  乔治·W·布什  가ㆍ나  将棋•囲碁
     Chess_·_Go  Chess·Go·Shogi  A·B  3·5  ●_com  bank_●_com
