@@ -75,12 +75,15 @@ class DomainChecks:
 
     def _check(self, application: Application) -> None:
         try:
-            try:
-                self._check_body(application, *self._proofs.fetch(application.domain))
-            except ProofFailed as error:
-                self._check_failed(application, error)
+            self._check_again(application)
         except (BackendUnavailable, Conflict) as error:
             log.info("the domain of application %s was not checked: %s", application.id, error.error)
+
+    def _check_again(self, application: Application) -> None:
+        try:
+            self._check_body(application, *self._proofs.fetch(application.domain))
+        except ProofFailed as error:
+            self._check_failed(application, error)
 
     def _check_failed(self, application: Application, error: ProofFailed) -> None:
         log.warning("the domain check of application %s failed: %s", application.id, error.details)
