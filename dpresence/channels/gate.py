@@ -25,9 +25,9 @@ from .addresses import network, plain_address
 from .channel import Channel
 from .deadlines import Bucket, Deadlines
 from .forwarded import Forwarding
-from .plain import PlainConnections
+from .plain_connections import PlainConnections
 from .readiness import readiness_of
-from .turns import Turns
+from .request_rounds import RequestRounds
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Gate:
     :ivar configuration_warnings: rate-limited warnings of client and proxy errors that the operator can correct.
     :ivar unread: bytes of HTTP responses that clients have not read, by address.
     :ivar plain: HTTP connections that are not channels.
-    :ivar turns: in which HTTP requests begin.
+    :ivar request_rounds: in which HTTP requests begin.
     :ivar forwarding: finds the client behind a trusted proxy.
     :ivar most: maximum number of connections: ``channels.sockets``, or fewer if the limit of open files is lower.
     :ivar spare: number of connections accepted beyond ``most``, so that they can be answered with 503.
@@ -94,7 +94,7 @@ class Gate:
         self.draining = False
         self.unread: Counter[str] = Counter()
         self.plain = PlainConnections(settings.channels)
-        self.turns = Turns()
+        self.request_rounds = RequestRounds()
         self.configuration_warnings = LogLimit(clock)
         self.forwarding = Forwarding(
             settings.channels.trusted_proxies, self.configuration_warnings, warns=not settings.identity.development

@@ -109,7 +109,7 @@ class HttpHandler(WebSocketHandler):
         self._deadline.start()
         peer = plain_address(self.client_address[0]) or ""
         if self.rfile.peek(1) and not self.server.gate.forwarding.trusts(peer):
-            self.server.gate.turns.wait(network(peer))
+            self.server.gate.request_rounds.wait(network(peer))
         return str(super().read_requestline())
 
     def _next_request_begins(self) -> bool:
@@ -143,7 +143,7 @@ class HttpHandler(WebSocketHandler):
         """
         gate, address = self.server.gate, network(self.environ["REMOTE_ADDR"])
         if self._proxied:
-            gate.turns.wait(address)
+            gate.request_rounds.wait(address)
         now = gate.clock.monotonic()
         if gate.unread[address] > MAX_UNREAD_BYTES:
             self.skip_body()

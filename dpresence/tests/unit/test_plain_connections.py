@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.channels.plain import PlainConnections
+from dpresence.channels.plain_connections import PlainConnections
 from dpresence.settings import ChannelSettings
 
 

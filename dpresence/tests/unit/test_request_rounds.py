@@ -5,14 +5,14 @@ from __future__ import annotations
 import gevent
 from gevent.pool import Group
 
-from dpresence.channels.turns import AT_ONCE, Turns
+from dpresence.channels.request_rounds import AT_ONCE, RequestRounds
 
 
 class Requests:
     """Requests of addresses; ``begun`` has their addresses in the order in which they began."""
 
     def __init__(self) -> None:
-        self.turns, self.begun, self.group = Turns(), list[str](), Group()
+        self.rounds, self.begun, self.group = RequestRounds(), list[str](), Group()
 
     def arrive(self, address: str, count: int = 1) -> None:
         self.spawn(address, count)
@@ -24,7 +24,7 @@ class Requests:
             self.group.spawn(self._begin, address)
 
     def _begin(self, address: str) -> None:
-        self.turns.wait(address)
+        self.rounds.wait(address)
         self.begun.append(address)
 
 
@@ -66,4 +66,4 @@ def test_nothing_runs_or_stays_while_there_are_no_requests() -> None:
     requests.arrive("a", 20)
     requests.group.join()
     gevent.sleep(0.02)
-    assert (requests.turns._timer, dict(requests.turns._begun), dict(requests.turns._waiting)) == (None, {}, {})
+    assert (requests.rounds._timer, dict(requests.rounds._begun), dict(requests.rounds._waiting)) == (None, {}, {})

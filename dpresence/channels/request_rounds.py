@@ -1,4 +1,4 @@
-"""Turns of addresses, so that many requests of one address at once do not keep those of others waiting."""
+"""Rounds in which HTTP requests begin, so that many requests of one address at once do not keep those of others waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROUND_SECONDS = 0.001
 """Minimum time between two rounds. In each one the event loop looks at all sockets, so that requests of others come in between."""
 
 
-class Turns:
+class RequestRounds:
     """Lets requests begin in rounds: in each one the next ``AT_ONCE`` of every address, in the order of their arrival."""
 
     def __init__(self) -> None:
