@@ -202,8 +202,14 @@ def test_the_mail_server_may_be_set_after_the_event(make_world: Callable[..., Wo
     assert len(server.mails) == before + 1
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a mail server that says nothing be given up soon."""
+    monkeypatch.setattr("dpresence.mail.SECONDS", 1.0)
+
+
 @pytest.mark.parametrize(("security", "encrypted"), [("tls", True), ("none", False)])
-def test_mail_is_sent_by_tls_and_without_encryption(tmp_path: Path, security: str, encrypted: bool) -> None:
+def test_mail_is_sent_by_tls_and_without_encryption(tmp_path: Path, security: str, encrypted: bool, request: pytest.FixtureRequest) -> None:
     server = real.MailServer(tmp_path, security)
     server.start()
     try:
@@ -214,6 +220,7 @@ def test_mail_is_sent_by_tls_and_without_encryption(tmp_path: Path, security: st
         if encrypted:
             with pytest.raises(BackendUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
                 mail(server, ca_file="").check()
+            request.getfixturevalue("impatient")
             with pytest.raises(BackendUnavailable, match="the mail server: "):
                 mail(server, security="none", user="", password="").check()
     finally:
@@ -236,8 +243,9 @@ def test_a_mailbox_that_is_refused_is_not_tried_again(server: real.MailServer) -
         ({"port": 1}, "the mail server: Connection refused"),
     ],
 )
-def test_wrong_settings_are_named(server: real.MailServer, changes: dict[str, object], text: str) -> None:
+def test_wrong_settings_are_named(server: real.MailServer, changes: dict[str, object], text: str, request: pytest.FixtureRequest) -> None:
     mail(server).check()
+    request.getfixturevalue("impatient")
     with pytest.raises(BackendUnavailable) as raised:
         mail(server, **changes).check()
     assert str(raised.value).startswith(text) and real.PASSWORD not in str(raised.value)
