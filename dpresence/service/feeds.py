@@ -152,7 +152,7 @@ class Feeds:
         if unknown:
             raise NotFound(details={"puid": unknown})
         times = [(puid, grants[puid].granted_at) for puid in puids]
-        return self._entries(times, self._tracker.latest(application.id, puids))
+        return self._entries(times, self._tracker.latest_of_grants(application.id, list(grants.values())))
 
     def presence_page(self, application: Application, after: str, limit: int) -> tuple[list[PresenceEntry], str | None]:
         """Return a page of the current status of all users who granted an application, and the ``after`` of the next page or None.

@@ -143,7 +143,7 @@ class Notifications:
             raise SlowDown("notifications: too many of this application", retry_after=ceil(wait))
 
     def _accept(self, application: Application, items: Sequence[tuple[Grant, NewNotification]]) -> list[Accepted]:
-        now, view = self._clock.steady.now(), self._view(application.id, [grant.puid for grant, _ in items])
+        now, view = self._clock.steady.now(), self._view(application.id, [grant for grant, _ in items])
         accepted = [
             Accepted(
                 grant,
@@ -161,10 +161,10 @@ class Notifications:
             each.ttl_ms = _TRANSIENT_MS if each.grant.user in connected else 0
         return accepted
 
-    def _view(self, appid: str, puids: Sequence[str]) -> Mapping[str, FeedEntry]:
-        """Return the latest updates of some PUIDs in an application's feed; empty while the tracker is unavailable."""
+    def _view(self, appid: str, grants: Sequence[Grant]) -> Mapping[str, FeedEntry]:
+        """Return the latest updates of some grants in an application's feed, without those of users whose tracker is unavailable."""
         try:
-            return self._tracker.latest(appid, puids)
+            return self._tracker.latest_of_grants(appid, grants, partial=True)
         except BackendUnavailable:
             return {}
 

@@ -184,7 +184,8 @@ class Outcomes:
     def _release_some(self, appid: str, held: Sequence[Followed]) -> set[str]:
         """Publish what is permitted by now; return the ids of these notifications."""
         puids = list({each.puid for each in held})
-        grants, view = self._directory.grants_by_puid(appid, puids), self._tracker.latest(appid, puids)
+        grants = self._directory.grants_by_puid(appid, puids)
+        view = self._tracker.latest_of_grants(appid, list(grants.values()), partial=True)
         now = self._clock.steady.now()
         published = {
             each.id: _held(each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...model import FeedEntry, Offset
+from ...model import FeedEntry, Grant, Offset
 
 DROPPED_SECONDS = 600
 """Seconds for which a dropped feed cannot be created again; within this time every process learns that the grants were deleted."""
@@ -31,6 +31,13 @@ class FeedStore(ABC):
 
         :param grants: application and PUID of each grant.
         """
+
+    def latest_of_grants(self, appid: str, grants: Sequence[Grant], partial: bool = False) -> dict[str, FeedEntry]:
+        """Return the newest entries of an application's grants, by PUID. Only what holds their users is asked.
+
+        :param partial: leave out the users whose part is unavailable, unless all are.
+        """
+        return self.latest(appid, [grant.puid for grant in grants])
 
     @abstractmethod
     def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:

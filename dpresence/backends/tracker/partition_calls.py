@@ -49,6 +49,6 @@ def call_present(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     """
     results = try_each(work, items)
     found = [result for result in results if not isinstance(result, BackendUnavailable)]
-    if not found and isinstance(results[0], BackendUnavailable):
+    if not found and results and isinstance(results[0], BackendUnavailable):
         raise results[0]
     return found

@@ -10,7 +10,6 @@ import gevent
 from ...errors import BackendUnavailable
 from ...model import FeedEntry
 from . import Tracker
-from .partition_calls import try_each
 
 Offsets = tuple[int, ...]
 """One offset for each partition."""
@@ -19,6 +18,12 @@ _MAX_FEEDS = 10_000
 """Maximum number of feeds of which this process knows the unread parts; of any other feed every part is read."""
 RETRY_SECONDS = 1.0
 """Time after which a part whose server was away is read again."""
+PATIENCE_SECONDS = 0.5
+"""Time for which a reader waits for a part. One that is read later than that follows with a signal."""
+_LATE_READINGS = 2
+"""Late readings of a feed that are kept for its readers, for each part."""
+Entries = Sequence[FeedEntry] | BackendUnavailable | None
+"""The entries that were read, an error if the server is away, None if entries after the offset were deleted."""
 
 
 class _Feed:
@@ -27,14 +32,23 @@ class _Feed:
     :ivar heads: the newest known offset of each part.
     :ivar signals: number of signals of each part.
     :ivar unread: parts that may have entries after ``heads``.
+    :ivar slow: parts whose server did not answer in time when they were read last. No reader waits for them, unless all are slow.
+    :ivar late: readings that no reader has waited for to the end, by part and offset.
     """
 
-    __slots__ = ("heads", "signals", "unread")
+    __slots__ = ("heads", "late", "signals", "slow", "unread")
 
     def __init__(self, parts: int) -> None:
         self.heads = [-1] * parts
         self.signals = [0] * parts
         self.unread = set(range(parts))
+        self.slow: set[int] = set()
+        self.late: dict[tuple[int, int], gevent.Greenlet] = {}
+
+    @property
+    def all_slow(self) -> bool:
+        """Whether every part is slow."""
+        return len(self.slow) == len(self.heads)
 
     def to_read(self, offsets: Offsets) -> list[int]:
         """Return the parts that may have entries after these offsets."""
@@ -96,28 +110,35 @@ class PartitionReader:
         return found if len(found) < limit else None
 
     def read(self, appid: str, offsets: Offsets, limit: int) -> Sequence[FeedEntry] | None:
-        """See ``Tracker.read``. A part whose server is away is left out; a signal follows when it may be there again.
+        """See ``Tracker.read``. A part whose server is away or slow is left out; a signal follows when it may be there again.
 
         :raises BackendUnavailable: the servers of all parts are away.
         """
         feed, reached, found = self._feed(appid), list(offsets), list[FeedEntry]()
         failed: list[BackendUnavailable] = []
-        parts = feed.to_read(offsets)
+        parts = self._to_read(feed, appid, offsets)
         while parts and len(found) < limit:
             asked, parts = parts[: limit - len(found)], parts[limit - len(found) :]
             share = (limit - len(found)) // len(asked)  # so that no part keeps the others from being read
-            for part, entries in zip(asked, self._read_each(feed, appid, asked, reached, share), strict=True):
+            for part, entries in self._read_each(feed, appid, asked, reached, share).items():
                 if entries is None:
                     return None
                 if isinstance(entries, BackendUnavailable):
                     failed.append(entries)
                 elif entries:
-                    found += entries
-                    reached[part] = entries[-1].offset
-                    parts += [part] if len(entries) == share else []
+                    found += entries[:share]
+                    reached[part] = found[-1].offset
+                    parts += [part] if len(entries) >= share else []
         if failed:
             self._try_later(appid, failed)
         return found
+
+    def _to_read(self, feed: _Feed, appid: str, offsets: Offsets) -> list[int]:
+        """Return the parts that may have entries after these offsets, without those that are to be read again later."""
+        parts = feed.to_read(offsets)
+        if appid not in self._retried or feed.all_slow:
+            return parts
+        return [part for part in parts if part not in feed.slow or (part, offsets[part]) in feed.late]
 
     def _try_later(self, appid: str, failed: Sequence[BackendUnavailable]) -> None:
         if len(failed) == len(self._parts):
@@ -130,16 +151,42 @@ class PartitionReader:
         self._retried.discard(appid)
         self._signal(appid)
 
-    def _read_each(
-        self, feed: _Feed, appid: str, parts: Sequence[int], offsets: Sequence[int], limit: int
-    ) -> list[Sequence[FeedEntry] | BackendUnavailable | None]:
-        """Read up to ``limit`` entries of each of these parts."""
+    def _read_each(self, feed: _Feed, appid: str, parts: Sequence[int], offsets: Sequence[int], limit: int) -> dict[int, Entries]:
+        """Read up to ``limit`` entries of each of these parts, or more of one that was read before; leave out those that are slow."""
+        readings = {part: self._reading(feed, appid, part, offsets[part], limit) for part in parts}
+        gevent.joinall([reading for part, reading in readings.items() if part not in feed.slow], PATIENCE_SECONDS)
+        feed.slow.update(part for part, reading in readings.items() if not reading.ready())
+        if feed.all_slow:
+            gevent.joinall(readings.values())
+        found: dict[int, Entries] = {}
+        for part, reading in readings.items():
+            if reading.ready():
+                found[part] = reading.get()
+                (feed.slow.add if isinstance(found[part], BackendUnavailable) else feed.slow.discard)(part)
+            else:
+                self._keep(feed, appid, part, offsets[part], reading)
+        return found
 
-        def read(part: int) -> Sequence[FeedEntry] | None:
+    def _reading(self, feed: _Feed, appid: str, part: int, offset: int, limit: int) -> gevent.Greenlet:
+        """Return the greenlet that reads a part; a late one is not started twice."""
+
+        def read() -> Entries:
             signals = feed.signals[part]
-            entries = self._parts[part].read(appid, offsets[part], limit)
+            try:
+                entries = self._parts[part].read(appid, offset, limit)
+            except BackendUnavailable as error:
+                return error
             if entries is not None and len(entries) < limit:
-                feed.read_to_end(part, entries[-1].offset if entries else offsets[part], signals)
+                feed.read_to_end(part, entries[-1].offset if entries else offset, signals)
             return entries
 
-        return try_each(read, parts)
+        late = feed.late.pop((part, offset), None)
+        return gevent.spawn(read) if late is None else late  # one that is done is false
+
+    def _keep(self, feed: _Feed, appid: str, part: int, offset: int, reading: gevent.Greenlet) -> None:
+        """Keep a late reading, and have the feed read again when it is done."""
+        if not reading.has_links():
+            reading.link(lambda _: self._signal(appid))
+        feed.late[part, offset] = reading
+        if len(feed.late) > _LATE_READINGS * len(self._parts):
+            del feed.late[next(iter(feed.late))]

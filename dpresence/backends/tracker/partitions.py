@@ -204,6 +204,16 @@ class PartitionedTracker(Tracker):
     def latest_of(self, user: str, grants: Sequence[tuple[str, str]]) -> dict[str, FeedEntry]:
         return self._part(user).latest_of(user, grants)
 
+    def latest_of_grants(self, appid: str, grants: Sequence[Grant], partial: bool = False) -> dict[str, FeedEntry]:
+        asked: dict[Tracker, list[str]] = {}
+        for grant in grants:
+            asked.setdefault(self._part(grant.user), []).append(grant.puid)
+        call = call_present if partial else call_all
+        found: dict[str, FeedEntry] = {}
+        for entries in call(lambda item: item[0].latest(appid, item[1]), list(asked.items())):
+            found |= entries
+        return found
+
     def read(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
         return self._reader.read(appid, offset, limit)
 

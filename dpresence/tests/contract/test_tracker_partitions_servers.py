@@ -7,67 +7,14 @@ from dataclasses import replace
 import pytest
 
 from dpresence.errors import BackendUnavailable
-from dpresence.model import GrantSet
-from dpresence.tests.support import FakeClock, view_and_head
+from dpresence.tests.support import view_and_head
 from dpresence.tests.waiting import eventually
 
-from .partitioned import Reader, make_tracker, users_of
-from .redis import running
-from .tracker_values import SignalListener, connect, grant, seen
+from .partition_servers import AWAY, PARTITIONS, bring, here, processes, puid, servers, set_status, three, users
+from .partitioned import Reader
+from .tracker_values import SignalListener, grant, seen
 
-PARTITIONS = 6
-AWAY = 1
-"""The server that a test loses, with the partitions 1 and 4."""
-
-
-@pytest.fixture(scope="module")
-def three(cooperative_redis):
-    with running(fsync="always") as one, running(fsync="always") as two, running(fsync="always") as last:
-        yield [one, two, last]
-
-
-@pytest.fixture
-def servers(three):
-    for server in three:
-        if server.process is None:
-            server.start()
-        server.client.flushall()
-    return three
-
-
-@pytest.fixture
-def processes(servers):
-    """Two processes with the same partitions."""
-    clock = FakeClock()
-    made = [make_tracker(servers, PARTITIONS, clock=clock) for _ in range(2)]
-    yield made
-    for tracker in made:
-        tracker.close()
-
-
-@pytest.fixture
-def users():
-    """One user of each partition."""
-    return [some[0] for some in users_of(1, PARTITIONS)]
-
-
-@pytest.fixture
-def here(users):
-    """Users whose server stays."""
-    return [user for number, user in enumerate(users) if number % 3 != AWAY]
-
-
-def puid(user: str) -> str:
-    return f"{user}-in-chess"
-
-
-def set_status(tracker, user, status, connection="c1"):
-    return tracker.update(user, "phone", connection, status, GrantSet(0, (grant(user),)))
-
-
-def bring(tracker, users):
-    for user in users:
-        connect(tracker, user=user, grants=(grant(user),))
+__all__ = ["here", "processes", "servers", "three", "users"]
 
 
 def test_a_process_reads_the_changes_of_another_one_and_only_the_parts_with_something_new(processes, users, monkeypatch):
@@ -164,6 +111,16 @@ class TestAServerIsAway:
         processes[1]._reader.record_gap(AWAY)
         assert reader.read() == 0
         eventually(lambda: ("feed", "chess") in listener._signals)
+
+    def test_the_newest_entries_of_the_others_are_found(self, processes, users, here):
+        grants = [grant(user) for user in users]
+        found = processes[1].latest_of_grants("chess", grants, partial=True)
+        assert {puid(user): "online" for user in here} == {key: entry.status for key, entry in found.items()}
+        assert processes[1].latest_of_grants("chess", [grant(user) for user in here]) == found
+        with pytest.raises(BackendUnavailable):
+            processes[1].latest_of_grants("chess", grants)
+        with pytest.raises(BackendUnavailable):
+            processes[1].latest_of_grants("chess", [grant(users[AWAY])], partial=True)
 
     def test_nothing_is_missed_when_it_is_back(self, servers, processes, users, here, reader):
         for user in here:

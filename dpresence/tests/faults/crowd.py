@@ -16,14 +16,24 @@ from dpresence.tests.contract_check import check_frame
 
 
 class Auditor(Watcher):
-    """An application's channel that comes back with its cursor, wherever ``port`` is then, and notices a hole."""
+    """An application's channel that comes back with its cursor, wherever ``port`` is then, and notices a hole.
 
-    __slots__ = ("holes", "port")
+    :ivar longest_pause: seconds between two updates of the PUIDs that it follows.
+    """
+
+    __slots__ = ("_followed", "_received_at", "holes", "longest_pause", "port")
 
     def __init__(self, loop: Loop, port: int, appid: str, key: str) -> None:
         super().__init__(loop, port, f"/myapps/{appid}", key, returns=True)
         self.port = port
         self.holes = 0
+        self.longest_pause = 0.0
+        self._followed: set[str] = set()
+        self._received_at = 0.0
+
+    def follow(self, puids: set[str]) -> None:
+        """Measure the pauses in the updates of some PUIDs from their next update on, until it is called with none."""
+        self._followed, self._received_at = puids, 0.0
 
     def come(self) -> None:
         self._port = self.port
@@ -32,12 +42,20 @@ class Auditor(Watcher):
     def message(self, payload: bytes) -> None:
         before = self.cursor
         earlier = self.delivered
-        check_frame(self._path, json.loads(payload))
+        frame = json.loads(payload)
+        check_frame(self._path, frame)
         super().message(payload)
+        if not self._followed.isdisjoint(entry["puid"] for entry in frame.get("updates", ())):
+            self._measure_pause()
         if b'"KO"' in payload:
             self.drop("refused")
         if before and self.cursor and self.delivered > earlier:
             self._compare(before, self.cursor, self.delivered - earlier)
+
+    def _measure_pause(self) -> None:
+        now = time.monotonic()
+        self.longest_pause = max(self.longest_pause, now - (self._received_at or now))
+        self._received_at = now
 
     def _compare(self, before: str, after: str, updates: int) -> None:
         (epoch, start), (later, end) = _split(before), _split(after)

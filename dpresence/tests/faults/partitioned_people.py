@@ -13,6 +13,11 @@ from dpresence.backends.sql.tables import accounts
 from .crowd import Crowd
 from .support import Figures
 
+PAUSE_SECONDS = 0.5
+"""Goal for the longest pause in the updates of the others, of whom somebody changes every 20 ms."""
+ROAMING = 20
+"""The others who lose their connection meanwhile and come back."""
+
 
 def people_in(url: str, partitions: int, chosen: Collection[int]) -> set[str]:
     """Return the e-mails of the users of some partitions.
@@ -28,9 +33,22 @@ def people_in(url: str, partitions: int, chosen: Collection[int]) -> set[str]:
     return {email for user, email in found if crc32(user.encode()) % partitions in chosen}
 
 
+def follow_others(all_: Crowd, away: Collection[str], seconds: float) -> None:
+    """Have the applications measure the pauses in the updates of those whose server stays.
+
+    :param seconds: time after which some of them lose their connection.
+    """
+    others = {puid for email, puid in all_.puids.items() if email not in away}
+    for auditor in all_.auditors:
+        auditor.follow(others)
+    roaming = [device for device in all_.fleet.devices if device.email not in away][:ROAMING]
+    all_.loop.later(seconds, lambda: [device.drop() for device in roaming])
+
+
 def compare_refused(all_: Crowd, away: Collection[str], figures: Figures, name: str) -> None:
-    """Check that only people whose server was away were refused."""
+    """Check that only people whose server was away were refused, and that applications received the updates of the others all the time."""
     refused = all_.fleet.refused_people
     assert refused & set(away), "the load reached the server that was away"
     assert set(all_.fleet.refused) == {201}, all_.fleet.refused
     figures.count(name, "people refused whose server stayed", len(refused - set(away)), 0)
+    figures.time(name, "longest pause in the updates of the others", max(each.longest_pause for each in all_.auditors), PAUSE_SECONDS)

@@ -14,7 +14,7 @@ from ..live.service import Site
 from .beside import Meanwhile, Probe, backends
 from .cluster import GONE_SECONDS, GRACE, Cluster, Stores
 from .crowd import crowd
-from .partitioned_people import compare_refused, people_in
+from .partitioned_people import compare_refused, follow_others, people_in
 
 pytestmark = pytest.mark.faults
 
@@ -56,6 +56,7 @@ def test_users_of_the_other_partitions_notice_nothing_of_a_server_that_dies(post
             all_.bring(one.port, two.port)
             for process in (one, two):
                 all_.audit(process.port, application.appid, application.key)
+            follow_others(all_, away, 2 + AWAY_SECONDS / 2)
             with Meanwhile(Outage(servers[2], keeps_data).run):
                 all_.rate(2 + AWAY_SECONDS + 4, RATE)
             assert all_.all_in(60), all_.report()

@@ -14,12 +14,14 @@ from ..live.service import Site
 from .beside import Meanwhile
 from .cluster import GONE_SECONDS, GRACE, Cluster, Stores
 from .crowd import crowd
-from .partitioned_people import compare_refused, people_in
+from .partitioned_people import compare_refused, follow_others, people_in
 
 pytestmark = pytest.mark.faults
 
 PARTITIONS, DEVICES, RATE = 8, 200, 100
 AWAY_SECONDS = 10.0
+TIMEOUT_SECONDS = 4
+"""Longer than a pause in the updates of the others may be: nobody waits for a node that stands still."""
 
 
 @pytest.fixture
@@ -38,6 +40,7 @@ def stores(postgresql):
 def test_users_of_other_primaries_notice_nothing_of_one_that_is_lost(stores, nodes, figures, fault):
     name = f"a primary of a Redis Cluster {fault}"
     settings = {"redis.urls": " ".join(node.url for node in nodes.nodes), "redis.cluster": "true", "redis.partitions": PARTITIONS}
+    settings["redis.timeout_seconds"] = TIMEOUT_SECONDS
     with Site() as site, Cluster(stores, settings) as cluster:
         one, two = cluster.start(), cluster.start()
         application = activate(one.origin, site)
@@ -54,6 +57,7 @@ def test_users_of_other_primaries_notice_nothing_of_one_that_is_lost(stores, nod
                 time.sleep(AWAY_SECONDS)
                 lost.signal(signal.SIGCONT) if fault == "stands still" else lost.start()
 
+            follow_others(all_, away, 4)
             with Meanwhile(fail_over):
                 all_.rate(2 + AWAY_SECONDS + 6, RATE)
             assert all_.all_in(60), all_.report()

@@ -1,0 +1,77 @@
+"""Partitions at several servers, of which one accepts connections and commands, and does not answer until its timeout, a minute here."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+import gevent
+import pytest
+
+from dpresence.backends.tracker import partition_reader
+from dpresence.tests.waiting import eventually
+
+from .partition_servers import AWAY, PARTITIONS, bring, here, processes, puid, servers, set_status, three, users
+from .partitioned import Reader
+from .tracker_values import SignalListener, seen
+
+__all__ = ["here", "processes", "servers", "three", "users"]
+
+
+@pytest.fixture
+def reader(processes, users):
+    bring(processes[0], users)
+    reader = Reader(processes[1])
+    assert reader.read() == 0
+    return reader
+
+
+def test_the_feed_of_the_others_goes_on(servers, processes, here, reader):
+    began = time.monotonic()
+    with servers[AWAY].stopped():
+        processes[1]._reader.record_gap(AWAY)
+        for status in ("unavailable", "online", "unavailable"):
+            for user in here:
+                set_status(processes[0], user, status)
+            eventually(lambda status=status: reader.read() == 0 and {reader.statuses[puid(user)] for user in here} == {status})
+    assert time.monotonic() - began < 30
+    assert len(reader.entries) == 3 * len(here)
+
+
+def test_its_part_follows_with_a_signal_when_it_answers(servers, processes, users, reader):
+    set_status(processes[0], users[AWAY], "unavailable")
+    with servers[AWAY].stopped():
+        processes[1]._reader.record_gap(AWAY)
+        assert reader.read() == 0
+        listener = SignalListener(processes[1])
+    eventually(lambda: ("feed", "chess") in listener._signals)
+    eventually(lambda: reader.read() == 0 and reader.statuses == seen(processes[1]))
+    assert [entry.status for entry in reader.entries] == ["unavailable"]
+
+
+def test_one_that_is_always_slow_is_read_all_the_same(processes, users, reader, monkeypatch):
+    part = processes[1]._parts[AWAY]
+
+    def read_slowly(*of, read=part.read):
+        gevent.sleep(2 * partition_reader.PATIENCE_SECONDS)
+        return read(*of)
+
+    monkeypatch.setattr(part, "read", read_slowly)
+    for status in ("unavailable", "online", "unavailable"):
+        for user in users:
+            set_status(processes[0], user, status)
+        eventually(lambda status=status: reader.read() == 0 and set(reader.statuses.values()) == {status})
+    assert len(reader.entries) == 3 * len(users)
+
+
+def test_while_all_stand_still_readers_wait(servers, processes, here, reader):
+    set_status(processes[0], here[0], "unavailable")
+    for number in range(PARTITIONS):
+        processes[1]._reader.record_gap(number)
+    with ExitStack() as stopped:
+        for server in servers:
+            stopped.enter_context(server.stopped())
+        reading = gevent.spawn(reader.read)
+        gevent.sleep(2 * partition_reader.PATIENCE_SECONDS)
+        assert not reading.ready()
+    assert reading.get(60) == 1

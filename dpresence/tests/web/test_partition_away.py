@@ -1,0 +1,98 @@
+"""A service with partitions on two servers, of which one is away: everything goes on for the users of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from dpresence.tests.waiting import eventually
+from dpresence.tests.web.support import App, World, say, updates
+
+HERE, AWAY = 0, 1
+
+
+@pytest.fixture
+def world(make_world, redis_server, lost_redis):
+    lost_redis.start()
+    urls = f"{redis_server.url} {lost_redis.url}"
+    return make_world(tracker="redis", mailbox="sql", redis__urls=urls, redis__partitions="2", redis__timeout_seconds="1")
+
+
+def emails_in(world: World, app: App, partition: int) -> Iterator[tuple[str, str]]:
+    """Return the e-mails and PUIDs of people whose users are in a partition, one after the other."""
+    tracker = world.registry.backends.tracker
+    for number in count():
+        email = f"person{number}of{partition}@example.org"
+        puid = world.grant(email, app)
+        user = world.registry.backends.directory.grants_by_puid(app.id, [puid])[puid].user
+        if tracker._part(user) is tracker._parts[partition]:
+            yield email, puid
+
+
+@pytest.fixture
+def here(world, app) -> tuple[str, str]:
+    return next(emails_in(world, app, HERE))
+
+
+@pytest.fixture
+def gone(world, app, lost_redis) -> tuple[str, str]:
+    """Somebody who is online, and whose server is away then."""
+    email, puid = next(emails_in(world, app, AWAY))
+    world.device(email)
+    return email, puid
+
+
+def presence(world: World, app: App, *puids: str) -> tuple[int, object]:
+    path = f"/myapps/{app.id}/presence?" + "&".join(f"puid={puid}" for puid in puids)
+    answer = world.browser()("GET", path, Authorization=f"Bearer {app.key}")
+    return answer.status_int, [entry["status"] for entry in answer.json["presence"]] if answer.status_int == 200 else answer.json["errno"]
+
+
+def test_updates_and_sign_ins_of_the_others_reach_applications(world, app, here, gone, lost_redis):
+    email, puid = here
+    device, service = world.device(email), world.followed(app)
+    lost_redis.kill()
+    assert say(device, "unavailable", email=email) == {"result": "OK"}
+    world.device(email, device="tablet")
+    seen: list[tuple[str, str, str]] = []
+    eventually(lambda: seen.extend(updates(service)) or len(seen) == 2)
+    assert seen == [(puid, "unavailable", "explicit"), (puid, "online", "explicit")]
+
+
+def test_a_notification_that_may_not_wait_reaches_the_others(world, app, here, gone, lost_redis):
+    device = world.device(here[0])
+    lost_redis.kill()
+    answers = world.notify(app, *({"puid": puid, "message": "now", "ttl": 0} for puid in (gone[1], here[1])))
+    assert [answer["delivered"] for answer in answers] == [False, True]
+    eventually(lambda: [item["message"] for frame in device.take() for item in frame["notifications"]] == ["now"])
+
+
+def test_the_presence_of_the_others_is_read(world, app, here, gone, lost_redis):
+    world.device(here[0])
+    assert presence(world, app, here[1], gone[1]) == (200, ["online", "online"])
+    lost_redis.kill()
+    assert presence(world, app, here[1]) == (200, ["online"])
+    assert presence(world, app, here[1], gone[1]) == (503, 201)
+
+
+def test_grants_pauses_and_revocations_of_the_others_are_published(world, app, here, gone, lost_redis):
+    email, puid = here
+    world.device(email)
+    service = world.followed(app)
+    lost_redis.kill()
+    browser = world.person(email)
+    for method, body in (("PATCH", {"paused": True}), ("PATCH", {"paused": False}), ("DELETE", None)):
+        assert browser(method, f"/grant/{app.id}", body).status_int in (200, 204)
+    seen: list[tuple[str, str, str]] = []
+    eventually(lambda: seen.extend(updates(service)) or len(seen) == 3)
+    assert seen == [(puid, "offline", "explicit"), (puid, "online", "explicit"), (puid, "offline", "revoked")]
+
+
+def test_the_pages_and_devices_of_the_others_are_shown(world, app, here, gone, lost_redis):
+    world.device(here[0])
+    lost_redis.kill()
+    person = world.person(here[0])
+    for path in ("/devices", "/account", "/grants"):
+        assert person("GET", path).status_int == 200, path
