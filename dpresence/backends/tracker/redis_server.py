@@ -84,8 +84,14 @@ def make_process_id() -> str:
 
 
 def _channel(server: ConnectionFactory) -> str:
-    """Return the channel of a server. A cluster passes messages on to all nodes, so each node has a channel of its own."""
-    return f"{server.prefix}{_SIGNALS_CHANNEL}" + (f":{server.state.name}" if server.in_cluster else "")
+    """Return the channel of a server. A cluster passes messages on to all nodes, so each node has a channel of its own.
+
+    It has the id of the node, as processes may reach a node by different hosts.
+
+    :raises BackendUnavailable: the node does not answer.
+    """
+    channel = f"{server.prefix}{_SIGNALS_CHANNEL}"
+    return f"{channel}:{server.command('CLUSTER', 'MYID').decode()}" if server.in_cluster else channel
 
 
 def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:

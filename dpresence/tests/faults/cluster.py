@@ -6,7 +6,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -86,11 +86,14 @@ class Cluster:
         finally:
             shutil.rmtree(self._folder)
 
-    def start(self, redis_url: str | None = None) -> Service:
-        """Start one more process."""
+    def start(self, changes: Mapping[str, Any] = {}) -> Service:
+        """Start one more process.
+
+        :param changes: keys of ``[app:main]`` of this process alone.
+        """
         folder = self._folder / str(len(self.processes))
         folder.mkdir()
-        settings = {**self._settings, "redis.url": redis_url or self.stores.redis.url, "redis.prefix": self.prefix}
+        settings = {"redis.url": self.stores.redis.url, **self._settings, "redis.prefix": self.prefix, **changes}
         self.processes.append(Service(folder, settings))
         self.processes[-1].start()
         return self.processes[-1]

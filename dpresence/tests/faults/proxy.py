@@ -36,14 +36,21 @@ class Proxy:
     :param connect: makes a connection to the server; what it raises closes the client's.
     :param tls: makes it a TLS server, with a plain one behind it.
     :param send_bytes: size of the buffer to the client; the system's if 0.
+    :param address: host and port to listen at; any port if 0.
     :ivar delay: seconds that each piece of data waits on its way; may be changed at any time.
     """
 
-    def __init__(self, connect: Callable[[], socket.socket], tls: ssl.SSLContext | None = None, send_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], socket.socket],
+        tls: ssl.SSLContext | None = None,
+        send_bytes: int = 0,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         self._connect = connect
         self._send_bytes = send_bytes
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(address)
         self._sockets: list[socket.socket] = [self._listener]
         self._whole = threading.Event()
         self._whole.set()
@@ -67,6 +74,10 @@ class Proxy:
     def heal(self) -> None:
         """Carry on, with all that was sent meanwhile."""
         self._whole.set()
+
+    def answer(self, data: bytes) -> bytes:
+        """Return what the client gets instead of data of the server."""
+        return data
 
     def _start(self, work: Callable[..., None], *arguments: object) -> None:
         threading.Thread(target=work, args=arguments, daemon=True).start()
@@ -104,7 +115,7 @@ class Proxy:
                 self._whole.wait()
                 if not data:
                     return
-                (far if source is near else near).sendall(data)
+                (far if source is near else near).sendall(data if source is near else self.answer(data))
                 self.carried += len(data)
 
 

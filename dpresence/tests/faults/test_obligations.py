@@ -49,7 +49,7 @@ def proxy(servers):
 
 @pytest.fixture
 def dying(cluster, proxy):
-    return cluster.start(f"redis://127.0.0.1:{proxy.port}")
+    return cluster.start({"redis.url": f"redis://127.0.0.1:{proxy.port}"})
 
 
 @pytest.fixture

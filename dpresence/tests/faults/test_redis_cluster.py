@@ -1,20 +1,24 @@
-"""A primary of a real Redis Cluster is killed or stands still under load, and its replica is promoted."""
+"""A primary of a real Redis Cluster is killed or stands still under load, and its replica is promoted; T22 over a cluster."""
 
 from __future__ import annotations
 
 import signal
+import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 
 from ..contract.redis import running as running_redis
-from ..contract.redis_cluster import running_cluster
+from ..contract.redis_cluster import ClusterNode, running_cluster
 from ..live.clients import activate
 from ..live.service import Site
 from .beside import Meanwhile
 from .cluster import GONE_SECONDS, GRACE, Cluster, Stores
 from .crowd import crowd
+from .cut_off import CUT_SECONDS, CutOff, cut_off
 from .partitioned_people import compare_refused, follow_others, people_in
+from .proxy import Proxy
 
 pytestmark = pytest.mark.faults
 
@@ -34,6 +38,19 @@ def nodes():
 def stores(postgresql):
     with running_redis(fsync="always") as mailbox:
         yield Stores(mailbox, postgresql)
+
+
+class NodeProxy(Proxy):
+    """A proxy of a node, at the same port of another address of loopback, through which all nodes announce that address."""
+
+    HOST = "127.0.0.2"
+
+    def __init__(self, node: ClusterNode) -> None:
+        super().__init__(lambda: socket.create_connection(("127.0.0.1", node.port)), address=(self.HOST, node.port))
+        self.url = f"redis://{self.HOST}:{node.port}/0"
+
+    def answer(self, data: bytes) -> bytes:
+        return data.replace(b"127.0.0.1", self.HOST.encode())
 
 
 @pytest.mark.parametrize("fault", ["dies", "stands still"])
@@ -68,3 +85,14 @@ def test_users_of_other_primaries_notice_nothing_of_one_that_is_lost(stores, nod
             figures.count(name, "devices an application is wrong about", sum(len(all_.wrong(each)) for each in all_.auditors), 0)
             figures.count(name, "holes", sum(each.holes for each in all_.auditors), 0)
             figures.tell(name, "updates refused meanwhile", sum(all_.fleet.refused.values()))
+
+
+@pytest.mark.parametrize("seconds", CUT_SECONDS)
+def test_t22_a_process_cut_off_from_a_redis_cluster_recovers_without_a_trace(stores, nodes, figures, seconds):
+    settings = {"redis.urls": " ".join(node.url for node in nodes.nodes), "redis.cluster": "true", "redis.partitions": PARTITIONS}
+    with Site() as site, Cluster(stores, settings) as cluster, ExitStack() as started:
+        proxies = [started.enter_context(NodeProxy(node)) for node in nodes.nodes]
+        cut, whole = cluster.start({"redis.urls": " ".join(proxy.url for proxy in proxies)}), cluster.start()
+        primaries = {f"{NodeProxy.HOST}:{node.port}/0": "unreachable" for node in nodes.primaries}
+        said = {"directory": True, "tracker": False, "mailbox": True, "redis": "unreachable", "redis_servers": primaries}
+        cut_off(CutOff(cluster, site, cut, whole, proxies, said), figures, f"T22 over a Redis Cluster, {seconds:g} s", seconds)

@@ -7,8 +7,11 @@ from dataclasses import replace
 import pytest
 
 from dpresence.backends import at_stored_partitions, check_partitions, check_redis, load, load_directory, send_signal
+from dpresence.backends.redis.connections import ConnectionFactory
+from dpresence.backends.tracker.redis_server import signal
 from dpresence.commands.cli import main
 from dpresence.errors import SettingError
+from dpresence.settings import RedisSettings
 from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 
@@ -60,6 +63,18 @@ def test_a_command_signals_every_process(settings, processes):
 
     eventually(is_received)
     directory.close()
+
+
+def test_processes_that_reach_a_node_by_different_hosts_share_its_signals(cluster, processes):
+    listeners = [SignalListener(tracker) for tracker in processes]
+    port = cluster.primaries[1].port
+    node = ConnectionFactory(RedisSettings(f"redis://localhost:{port}", cluster=True), f"localhost:{port}/0")
+
+    def is_received():  # a process that has just started may not be subscribed yet
+        signal(node, "user", "somebody")
+        return all(("user", "somebody") in listener.received() for listener in listeners)
+
+    eventually(is_received)
 
 
 def test_settings_that_do_not_fit_the_server_or_the_first_start_are_refused(settings, cluster, redis_server):
