@@ -174,8 +174,18 @@ FAMILIES = (
         ("server",),
         "min",
     ),
-    Family("redis_switches", "counter", "Connections to another Redis, after a restart or a failover; each process counts.", initial=((),)),
-    Family("redis_resets", "counter", "Processes that found that Redis had lost acknowledged writes or all data.", initial=((),)),
+    Family(
+        "redis_switches",
+        "counter",
+        "Connections to another Redis, after a restart or a failover; each process counts. The server is named if there may be several.",
+        ("server",),
+    ),
+    Family(
+        "redis_resets",
+        "counter",
+        "Processes that found that Redis had lost acknowledged writes or all data. The server is named if there may be several.",
+        ("server",),
+    ),
     Family(
         "provider_up",
         "gauge",

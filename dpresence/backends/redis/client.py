@@ -215,7 +215,7 @@ class BatchingClient:
             else:
                 self._give_up(batch)
         except Exception:  # a bug in this service; the next batch may succeed
-            log.exception("redis: a batch failed")
+            log.exception("%s: a batch failed", self._server.state.label)
             self._give_up(batch)
         except BaseException:  # the worker ends, and starts again
             self._fail(batch)

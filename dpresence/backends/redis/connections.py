@@ -136,7 +136,7 @@ class ConnectionFactory:
             self.generation += 1
             self.state.switches += 1
             where = f": the primary is {address}" if address else ""
-            log.warning("redis: connected to another server, or to one that was restarted%s", where)
+            log.warning("%s: connected to another server, or to one that was restarted%s", self.state.label, where)
             for look in self._on_switch:
                 look(facts)
 
@@ -212,7 +212,7 @@ class ConnectionFactory:
         """
         error = ResponseError(reason)
         if state_of(error) == FAILING:
-            log.warning("redis: %s failed: %s", operation, reason)
+            log.warning("%s: %s failed: %s", self.state.label, operation, reason)
             return BackendUnavailable()
         return self.unavailable(error)
 

@@ -79,7 +79,7 @@ class PubSub:
         if self._gap:
             self._connection = self._subscribe()
             self._gap, self._pause = False, PAUSE_SECONDS[0]
-            log.info("redis: signals are received again")
+            log.info("%s: signals are received again", self._server.state.label)
             self._on_gap()
         while True:
             self._wait()

@@ -96,7 +96,7 @@ class ServerState:
             self._since, self._announced = now, False
         if now - self._logged.get(state, -LOG_SECONDS) >= (LOG_AGAIN_SECONDS if was_ok else LOG_SECONDS):
             self._logged[state], self._announced = now, True
-            log.warning("%s: %s: %s; this Redis %s", self._label, type(error).__name__, text, STATES[state])
+            log.warning("%s: %s: %s; this Redis %s", self.label, type(error).__name__, text, STATES[state])
 
     def answered(self, wrote: bool) -> None:
         """Record that calls have succeeded.
@@ -106,10 +106,11 @@ class ServerState:
         if self.current != OK and (wrote or self.current not in REFUSING):
             self.current = OK
             if self._announced:
-                log.info("%s: available again after %.1f s", self._label, self._monotonic() - self._since)
+                log.info("%s: available again after %.1f s", self.label, self._monotonic() - self._since)
 
     @property
-    def _label(self) -> str:
+    def label(self) -> str:
+        """What a line of the log calls the server."""
         return f"redis {self.name}" if self.name else "redis"
 
 
@@ -139,7 +140,8 @@ class RedisMeasures(StoreMeasures):
         found = super().counts()
         if not self._shared:
             server = self._server
-            found |= {"backend_errors redis": server.errors, "redis_switches": server.switches, "redis_resets": server.resets}
+            found |= {"backend_errors redis": server.errors, f"redis_switches {server.name}": server.switches}
+            found[f"redis_resets {server.name}"] = server.resets
         return found
 
     def gauges(self) -> dict[str, float]:

@@ -40,6 +40,7 @@ class Registration:
     :param signals: calls the listeners, with the signals of each answer.
     :ivar remembers_since: see ``Tracker``.
     :ivar label: what precedes the signals of this partition in a message.
+    :ivar forgotten: whether the server did not know this process any more when it registered last.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Registration:
         self.signals = signals
         self.epochs = Epochs(self.partition)
         self.remembers_since = clock.now()
+        self.forgotten = False
         self._known = Known()
         self._generation = 0
         self._run = 1  # number of the run of the server
@@ -65,6 +67,7 @@ class Registration:
         :returns: False if the partition is stopped or elsewhere.
         """
         self._generation += 1
+        self.forgotten = False
         before, known, now = self.epochs.current, self._known, self._clock.now()
         seen = (before, known.run, known.batches)
         lease = self._settings.lease_seconds * 1000
@@ -80,8 +83,8 @@ class Registration:
         if not before:
             return True
         self.signals.schedule(["missed "])  # a reply that was lost may have contained signals
-        if epoch != before or not was_known:
-            log.warning("redis: the server does not know this process; its devices are connected again")
+        self.forgotten = epoch != before or not was_known
+        if self.forgotten:
             self.signals.schedule(["forgotten "])
         return True
 
@@ -154,8 +157,14 @@ class _Run:
         self._run_id = info(connection, "server")["run_id"]
         self._registration, self._batch = Script(connection, _OPEN), Script(connection, _BATCH)
         self._registered: set[Registration] = set()
-        for member in batches.members:
+        self._register_all(batches.members)
+
+    def _register_all(self, members: Iterable[Registration]) -> None:
+        for member in members:
             self._register(member)
+        if forgotten := [member for member in members if member.forgotten]:
+            where = f" ({partitions_of(forgotten)})" if forgotten[0].label else ""
+            log.warning("%s: the server does not know this process; its devices are connected again%s", self._server.state.label, where)
 
     def _register(self, member: Registration) -> None:
         epoch = member.epochs.current
@@ -192,8 +201,7 @@ class _Run:
 
         :param waiting: the positions of the operations of each partition.
         """
-        for member in waiting.keys() - self._registered:
-            self._register(member)
+        self._register_all(waiting.keys() - self._registered)
         waiting = {member: positions for member, positions in waiting.items() if member in self._registered}
         if not waiting:
             return {}
@@ -209,6 +217,12 @@ class _Run:
         unknown = {member: positions for (member, positions), answer in zip(waiting.items(), answers, strict=True) if not answer}
         self._registered -= unknown.keys()
         return unknown
+
+
+def partitions_of(members: Iterable[Registration]) -> str:
+    """Return the numbers of partitions for the log."""
+    numbers = sorted(member.partition for member in members)
+    return f"partition{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
 def label(partition: int | None) -> str:

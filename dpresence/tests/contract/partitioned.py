@@ -15,6 +15,7 @@ from dpresence.backends.tracker.redis_server import TrackerServer
 from dpresence.backends.tracker.redis_values import Epochs
 from dpresence.model import FeedEntry
 from dpresence.settings import PresenceSettings
+from dpresence.settings.allowed import redis_name
 from dpresence.tests.support import FakeClock, view_and_head
 
 from .tracker_values import SETTINGS
@@ -36,7 +37,7 @@ def make_tracker(
 ) -> PartitionedTracker:
     """Return a tracker of a process, whose partitions are at the servers in turn."""
     clock = clock or FakeClock()
-    shared = {server: TrackerServer(server.server(), settings, clock) for server in dict.fromkeys(servers)}
+    shared = {server: TrackerServer(server.server(name=redis_name(server.url)), settings, clock) for server in dict.fromkeys(servers)}
     parts = [RedisTracker(shared[servers[number % len(servers)]], settings, clock, number) for number in range(partitions)]
     return kind(parts, Epochs.partition_of)
 

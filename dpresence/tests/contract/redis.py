@@ -120,9 +120,9 @@ class RedisServer:
         finally:
             self.signal(signal.SIGCONT)
 
-    def server(self, seconds: float = PATIENCE_SECONDS, prefix: str = "dpresence:") -> ConnectionFactory:
+    def server(self, seconds: float = PATIENCE_SECONDS, prefix: str = "dpresence:", name: str = "") -> ConnectionFactory:
         """Return the connections for a backend."""
-        return ConnectionFactory(RedisSettings(self.url, timeout_seconds=seconds, prefix=prefix))
+        return ConnectionFactory(RedisSettings(self.url, timeout_seconds=seconds, prefix=prefix), name)
 
 
 class RedisOfItsOwnTime(RedisServer):

@@ -69,9 +69,9 @@ class ClusterNode(RedisServer):
         nodes = self.client.execute_command("CLUSTER NODES").values()
         return {node["node_id"]: node["master_id"] for node in nodes if "handshake" not in node["flags"]}
 
-    def server(self, seconds: float = PATIENCE_SECONDS, prefix: str = "dpresence:") -> ConnectionFactory:
+    def server(self, seconds: float = PATIENCE_SECONDS, prefix: str = "dpresence:", name: str = "") -> ConnectionFactory:
         settings = RedisSettings(self.url, timeout_seconds=seconds, prefix=prefix, cluster=True)
-        return ConnectionFactory(settings, self.name, "redis.urls")
+        return ConnectionFactory(settings, name or self.name, "redis.urls")
 
 
 class RedisCluster:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import pytest
 
 from dpresence.errors import BackendUnavailable
+from dpresence.settings.allowed import redis_name
 from dpresence.tests.support import view_and_head
 from dpresence.tests.waiting import eventually
 
@@ -161,6 +163,26 @@ class TestAServerIsAway:
         for call in (reader.read, processes[0].due, processes[0].renew, processes[0].postponed):
             with pytest.raises(BackendUnavailable):
                 call()
+
+
+def counts(tracker) -> dict[str, float]:
+    return {key: value for measures in tracker.measures for key, value in measures.counts().items()}
+
+
+def test_the_server_that_has_lost_its_data_is_named_with_its_partitions(processes, servers, caplog):
+    caplog.set_level(logging.INFO)
+    one, _ = processes
+    servers[AWAY].restart()
+    eventually(lambda: one.ping() is None)
+    servers[AWAY].client.flushall()
+    eventually(lambda: one.ping() is None)
+    found, lost = counts(one), redis_name(servers[AWAY].url)
+    assert (found[f"redis_switches {lost}"], found[f"redis_resets {lost}"]) == (1, 2)
+    for server in servers:
+        assert server is servers[AWAY] or found[f"redis_resets {redis_name(server.url)}"] == 0
+    assert f"redis {lost}: connected to another server, or to one that was restarted" in caplog.messages
+    assert f"redis {lost}: the server does not know this process; its devices are connected again (partitions 1, 4)" in caplog.messages
+    eventually(lambda: f"redis {lost}: signals are received again" in caplog.messages)
 
 
 def test_a_server_that_comes_back_empty_voids_every_cursor_and_its_devices_are_connected_again(servers, processes, users):
