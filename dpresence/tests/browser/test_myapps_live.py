@@ -55,7 +55,7 @@ def first_lines(command: list[str], key: str, count: int) -> Iterator[str]:
 
 def test_the_text_the_page_offers_to_paste_connects(browser: Browser, scene: Scene, home: str, request: pytest.FixtureRequest) -> None:
     appid, key = start(browser, scene, email="snip@example.org")
-    Person(home, "lea@example.org").call("POST", f"/grant/{appid}")
+    Person(home, "lea.live@example.org").call("POST", f"/grant/{appid}")
     for language in ("python", "node"):
         command = [sys.executable, "-c"] if language == "python" else request.getfixturevalue("node")
         auth, snapshot = first_lines([*command, browser.find(f"#{language}").get_property("textContent")], key, 2)
@@ -69,7 +69,7 @@ def test_the_text_the_page_offers_to_paste_connects(browser: Browser, scene: Sce
 
 def test_the_line_that_the_page_offers_sends_a_notification_from_its_program(browser: Browser, scene: Scene, home: str) -> None:
     appid, key = start(browser, scene, email="send@example.org")
-    puid = Person(home, "lea@example.org").call("POST", f"/grant/{appid}")["puid"]
+    puid = Person(home, "lea.live@example.org").call("POST", f"/grant/{appid}")["puid"]
     program, line = (browser.find(f"#{block}").get_property("textContent") for block in ("python", "notify"))
     after = "channel.send(json.dumps(auth))"
     assert program.count(after) == 1
