@@ -150,7 +150,8 @@ pages: build ## Test the pages in Chromium; writes the pictures of docs/pages.md
 TESTS = dpresence/tests
 named = $(patsubst %,$(TESTS)/faults/test_%.py,$(1))
 CLOCKS = $(call named,clocks)
-WAITING = $(call named,soak webhooks clients internal_errors frozen_workers)
+WAITING = $(call named,outcomes soak upgrade redis obligations webhooks clients delivery postgresql redis_failover streams internal_errors \
+  redis_delivery upgrade_single prometheus frozen_workers)
 FAULTS = $(BIN)/python -m pytest -m faults --durations=10
 
 faults: build ## Attack and break a service; writes figures to build/faults.md
