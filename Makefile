@@ -146,12 +146,12 @@ pages: build ## Test the pages in Chromium; writes the pictures of docs/pages.md
 	for picture in $$(grep -o 'pages/[a-z-]*\.png' docs/pages.md); do cp build/$$picture docs/$$picture; done
 
 # The first part measures nothing. Tests of the second part mostly wait, and their bounds are wide: they run side by side, the longest first.
-# Those of the third part measure latency, CPU time and memory, need a rate of load, or count refusals.
+# Those of the third part measure latency, CPU time and memory, or need a rate of load.
 TESTS = dpresence/tests
 named = $(patsubst %,$(TESTS)/faults/test_%.py,$(1))
 CLOCKS = $(call named,clocks)
-WAITING = $(call named,outcomes soak upgrade redis obligations webhooks clients delivery postgresql redis_failover streams internal_errors \
-  redis_delivery upgrade_single prometheus frozen_workers)
+WAITING = $(call named,outcomes soak processes upgrade moving_partitions redis obligations redis_cluster webhooks clients delivery postgresql \
+  redis_failover streams internal_errors partitions redis_delivery upgrade_single prometheus frozen_workers)
 FAULTS = $(BIN)/python -m pytest -m faults --durations=10
 
 faults: build ## Attack and break a service; writes figures to build/faults.md
