@@ -35,7 +35,8 @@ ROUNDS = 3
 """Number of rounds in which the contenders take turns; the median counts."""
 PACED = 1000
 """Updates per second of the paced measurement."""
-SILENT_SECONDS = 10
+SILENT_SECONDS = 26
+"""``presence.ping_seconds``, rounded up to the next round of the ticker: in this time each device is pinged once."""
 SCRAPES = 200
 SCRAPE_SECONDS = 3.0
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0"
@@ -58,18 +59,26 @@ def measure_idle(contender: Contender) -> Idle:
     """Sign devices in, each with a ticket for the next time, then measure them while they are silent."""
     server = contender.server
     with Load() as load:
+        alone = silent_share(server, load)
         sign_in(load, contender, contender.idle[:WARM])
         memory, cpu = settled_pss(server), server.cpu_seconds()
         sign_in(load, contender, contender.idle[WARM:])
         cost = (server.cpu_seconds() - cpu) * 1e6
         count = len(contender.idle) - WARM
         kib = (settled_pss(server) - memory) / count / KIB
-        cpu = server.cpu_seconds()
-        load.do("wait", seconds=SILENT_SECONDS)
-        idle = Idle(kib, cost / count, (server.cpu_seconds() - cpu) / SILENT_SECONDS / len(contender.idle) * 10_000)
+        load.do("wait", seconds=SILENT_SECONDS)  # until each device had its first ping
+        of_devices = (silent_share(server, load) - alone) / len(contender.idle)
+        idle = Idle(kib, cost / count, alone + of_devices * 10_000)
         if contender.metrics:
             idle.scrape_ms, idle.held_ms = scrape_cost(contender)
         return idle
+
+
+def silent_share(server: Process, load: Load) -> float:
+    """Return the share of a core that the server uses while nothing happens but pings."""
+    cpu = server.cpu_seconds()
+    load.do("wait", seconds=SILENT_SECONDS)
+    return (server.cpu_seconds() - cpu) / SILENT_SECONDS
 
 
 def scrape_cost(contender: Contender) -> tuple[float, float]:

@@ -96,8 +96,8 @@ class Connection(ConnectionBase):
     def tick(self, now: float) -> float:
         """Check the deadlines, and return when the next one is.
 
-        Called when it has passed, and soon after each run and each frame that the socket did not accept, which may change it. Nearly all
-        ticked connections are idle: only their pings and the channel's own deadlines are due, which takes a third of all checks.
+        Called when it has passed, soon after each run and each frame that the socket did not accept, which may change it, and if a ping
+        was not answered. Nearly all ticked connections are idle: only their pings and the channel's own deadlines are due.
 
         :param now: ``Clock.monotonic()``.
         :raises RuntimeError: a scheduled run has not started.
@@ -105,12 +105,13 @@ class Connection(ConnectionBase):
         channel = self.channel
         if channel is None or self.run_state != IDLE or self.state is not OPEN or self._parser or self._send_buffer:
             return self._tick_busy(now)
-        self._gate.sending.discard(self)
-        presence, pinged = self._gate.settings.presence, self._pinged_at
+        gate, pinged, presence = self._gate, self._pinged_at, self._gate.settings.presence
+        gate.sending.discard(self)
         if pinged <= self._received_at:
             at = self._received_at + presence.ping_seconds
             if now >= at:
-                self._pinged_at, at = now, now + presence.pong_seconds
+                self._pinged_at, at = now, now + presence.ping_seconds
+                gate.pinged.append(self)
                 self.send_frame(PING)
         elif now >= (at := pinged + presence.pong_seconds):
             return self._tick_busy(now)

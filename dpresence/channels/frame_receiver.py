@@ -11,6 +11,8 @@ from .frame_limits import FrameLimits
 from .frames import Event, Parser, Violation, is_pong, small_text
 
 _NEVER = -math.inf
+_EMPTY_BYTES = 6
+"""Size of a peer's frame without payload, which is nearly always a pong."""
 
 
 class FrameReceiver:
@@ -49,7 +51,7 @@ class FrameReceiver:
 
         This takes a token.
         """
-        payload = small_text(data, self._limits.message_bytes) if self._parser is None else None
+        payload = small_text(data, self._limits.message_bytes) if self._parser is None and len(data) > _EMPTY_BYTES else None
         if payload is None:
             return None
         if self.frames_full_at <= now:  # as ``_take_frame``, without the calls
@@ -106,12 +108,15 @@ class FrameReceiver:
         self.frame_count += 1
         return event
 
+    @property
+    def awaits_pong(self) -> bool:
+        """True if nothing was received since the last ping."""
+        return self._pinged_at > self._received_at
+
     def receive_deadline(self, settings: Settings) -> float:
         """Return the time before which neither a ping is due nor a pong or the rest of a frame is overdue."""
-        if self._pinged_at > self._received_at:
-            at = self._pinged_at + settings.presence.pong_seconds
-        else:
-            at = self._received_at + settings.presence.ping_seconds
+        presence = settings.presence
+        at = self._pinged_at + presence.pong_seconds if self.awaits_pong else self._received_at + presence.ping_seconds
         return at if self._parser is None else min(at, self._parser.began_at + settings.channels.idle_seconds)
 
     def frame_overdue(self, now: float, settings: Settings) -> bool:
@@ -120,11 +125,11 @@ class FrameReceiver:
 
     def pong_overdue(self, now: float, settings: Settings) -> bool:
         """Return whether no bytes have arrived within ``presence.pong_seconds`` of the last ping."""
-        return self._pinged_at > self._received_at and now - self._pinged_at >= settings.presence.pong_seconds
+        return self.awaits_pong and now - self._pinged_at >= settings.presence.pong_seconds
 
     def ping_due(self, now: float, settings: Settings) -> bool:
         """Return whether a ping is due; if so, record it as sent."""
-        if self._pinged_at > self._received_at or now - self._received_at < settings.presence.ping_seconds:
+        if self.awaits_pong or now - self._received_at < settings.presence.ping_seconds:
             return False
         self._pinged_at = now
         return True

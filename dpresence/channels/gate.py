@@ -18,9 +18,7 @@ from ..errors import BackendUnavailable, CloseCode, SlowDown
 from ..files import SPARE
 from ..limits import Buckets, LogLimit, QueueBucket
 from ..metrics import Metrics
-from ..service.scheduling import yield_to_loop
 from ..settings import Settings
-from ..tasks import Task
 from .addresses import network, plain_address
 from .channel import Channel
 from .deadlines import Bucket, Deadlines
@@ -62,11 +60,21 @@ class AdmittedConnection(Protocol):
         """Close the socket at once."""
 
 
+class PingedConnection(AdmittedConnection, Protocol):
+    """A connection that sends pings."""
+
+    @property
+    def awaits_pong(self) -> bool:
+        """True if nothing was received since the last ping."""
+
+
 class Gate:
     """Admits new channels and closes the open ones. Each process has one instance.
 
+    :cvar TICK_SECONDS: time between two rounds of the ticker.
     :ivar connections: channels that were admitted and have not ended, by the time at which their ``tick`` is due.
     :ivar sending: those of them that had a send buffer at their last tick, so that the figures need not read every connection.
+    :ivar pinged: those that were pinged in this round of the ticker, which checks later whether they have answered.
     :ivar readiness: watches their sockets.
     :ivar on_wait: called with the seconds of each ``retry_after`` that a refused channel receives.
     :ivar draining: the process is stopping and admits no channels.
@@ -82,13 +90,16 @@ class Gate:
     :ivar ordinary_heads: the heads of requests that ``first_request`` has recognized.
     """
 
+    TICK_SECONDS = 1.0
+
     def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
         self.settings = settings
         self.clock = clock
         self.metrics = metrics
         self.workers = Workers()
-        self.connections: Deadlines[AdmittedConnection] = Deadlines(Ticker.INTERVAL)
+        self.connections: Deadlines[AdmittedConnection] = Deadlines(self.TICK_SECONDS)
         self.sending: set[AdmittedConnection] = set()
+        self.pinged: list[PingedConnection] = []
         self.readiness = readiness_of(gevent.get_hub())
         self.on_wait: Callable[[float], None] = lambda seconds: None
         self.draining = False
@@ -244,57 +255,3 @@ class Gate:
         for connection in channels:
             wait = random.randint(1, max(1, spread))  # noqa: S311
             connection.close(code, f"{reason}; retry_after={wait}")
-
-
-class Ticker:
-    """Calls ``tick`` of the connections that are due, about once a second, and yields to the event loop between slices.
-
-    An idle connection is due twice for each ping: when it is to be sent, and when its pong would be overdue.
-    """
-
-    INTERVAL = 1.0
-    SLICE = 256
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._task: Task | None = None
-
-    def start(self) -> None:
-        """Start the task."""
-        self._task = Task("ticks of connections", self._run)
-
-    def stop(self) -> None:
-        """Stop the task."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.stop()
-
-    def _run(self) -> None:
-        while True:
-            gevent.sleep(self.INTERVAL)
-            # Callbacks run in order, so every run that was scheduled before the last tick has started after this. With many connections
-            # or little CPU the event loop is behind by more than the interval, and a run that only waits would be taken for a lost one.
-            gevent.sleep(0)
-            self._tick_due()
-
-    def _tick_due(self) -> None:
-        for index, connection in enumerate(self._gate.connections.due(self._gate.clock.monotonic()), 1):
-            if connection.bucket is not None:  # it has not ended since
-                self._tick(connection)
-            if not index % self.SLICE:
-                yield_to_loop()
-
-    def _tick(self, connection: AdmittedConnection) -> None:
-        """Tick one connection; if that raises, end it and go on with the others."""
-        try:
-            self._gate.connections.settle(connection, connection.tick(self._gate.clock.monotonic()))
-        except BaseException:
-            self._end(connection)
-
-    def _end(self, connection: AdmittedConnection) -> None:
-        """End a connection whose tick has failed. If that fails too, remove it, so that the failure is logged only once."""
-        try:
-            connection.fail()
-        except BaseException:
-            log.exception("connection %s could not be ended", connection.id)
-            self._gate.leave(connection)

@@ -15,9 +15,10 @@ from ..logs import enter_session
 from ..origins import is_extension_origin, without_default_port
 from ..settings import Settings
 from .connection import Connection
-from .gate import Gate, Ticker
+from .gate import Gate
 from .http import HttpHandler, printable
 from .stream_connection import StreamConnection, new_stream
+from .ticker import Ticker
 
 __all__ = ["Gate", "Ticker", "WebsocketHandler"]
 

@@ -271,7 +271,8 @@ class Devices:
 
         :raises BackendUnavailable: a backend is unavailable; the next call continues.
         """
-        map_concurrently(self._publish_postponed, self._tracker.postponed())
+        if users := self._tracker.postponed():  # usually there are none, for which no pool of greenlets is made
+            map_concurrently(self._publish_postponed, users)
 
     def _publish_postponed(self, user: str) -> None:
         self._grants.apply(user, partial(self._tracker.append_postponed, user))

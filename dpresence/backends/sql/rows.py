@@ -50,12 +50,18 @@ class Rows(Generic[T]):
         self.names = [field.name for field in fields(kind)]
         self.query = select(*(table.c[name] for name in self.names))
 
-    def prepare(self, *where: ColumnElement[bool], order_by: Iterable[ColumnElement[Any]] = (), for_update: bool = False) -> Prepared[T]:
+    def prepare(
+        self,
+        *where: ColumnElement[bool],
+        order_by: Iterable[ColumnElement[Any]] = (),
+        limit: ColumnElement[int] | None = None,
+        for_update: bool = False,
+    ) -> Prepared[T]:
         """Build a select that runs often.
 
         :param for_update: lock each row, as ``lock_for_update`` does.
         """
-        query = self.query.where(*where).order_by(*order_by)
+        query = self.query.where(*where).order_by(*order_by).limit(limit)
         return Prepared(query.with_for_update() if for_update else query, self._kind)
 
     def find(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:

@@ -18,6 +18,7 @@ from dpresence.channels import (
     gate,
     readiness,
     send_buffer,
+    ticker,
     wire,
     workers,
 )
@@ -33,15 +34,16 @@ MODULES = (
     frames,
     gate,
     readiness,
+    ticker,
     workers,
 )
 KINDS = {"MemoryError": MemoryError, "GreenletExit": gevent.GreenletExit, "Timeout": gevent.Timeout}
 ELSEWHERE = frozenset((
     "frames.binary_frame",  # used by the tests only
     "gate.Gate.__init__", "gate.Gate.limit_to_files",  # at the start
-    "gate.Ticker.__init__", "gate.Ticker.start", "gate.Ticker._run", "workers.Workers.__init__",  # at the start
+    "ticker.Ticker.__init__", "ticker.Ticker.start", "ticker.Ticker._run", "workers.Workers.__init__",  # at the start
     "deadlines.Deadlines.__init__", "frames.ping_frame", "readiness.Readiness.__init__", "readiness.readiness_of",  # at the start
-    "gate.Gate.close_all", "gate.Ticker.stop", "deadlines.Deadlines.__iter__",  # at the end
+    "gate.Gate.close_all", "ticker.Ticker.stop", "deadlines.Deadlines.__iter__",  # at the end
     "gate.Gate.counts", "gate.Gate._retry_after",
     "wire.Wire.backlog",  # not called for open connections
     "connection.Connection.resume", "connection.Connection.on_readable", "readiness.Readiness._dispatch",  # those that guard the rest

@@ -26,7 +26,7 @@ UNUSUAL = {"Content-Length": "0"}
 AFTER = {
     "connection_scheduler.ConnectionScheduler._end_failed": "connection.Connection._handle_data",
     "wire.Wire.fail": "connection.Connection._handle_data",
-    "gate.Ticker._end": "connection.Connection.tick",
+    "ticker.Ticker._end": "connection.Connection.tick",
 }
 """Methods that are called only after another one has raised."""
 

@@ -22,7 +22,7 @@ import gevent.event
 
 from dpresence.channels.connection import Channel, FrameLimits
 from dpresence.channels.frames import binary_frame, text_frame
-from dpresence.channels.handshake import Gate, Ticker
+from dpresence.channels.handshake import Gate
 from dpresence.clock import Clock
 from dpresence.metrics import Metrics
 from dpresence.settings import ServerSettings, Settings
@@ -279,7 +279,7 @@ def main():
     overrides = json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     own = overrides.pop("server", {})
-    Ticker.INTERVAL = overrides.pop("interval", 1.0)
+    Gate.TICK_SECONDS = overrides.pop("interval", 1.0)
     server.serve(App(settings_from(overrides)), ServerSettings(port=own.pop("port", 0), **own))
 
 

@@ -11,8 +11,9 @@ import pytest
 from gevent import socket
 
 from dpresence.channels.connection import Channel, FrameLimits
-from dpresence.channels.gate import Gate, Ticker
+from dpresence.channels.gate import Gate
 from dpresence.channels.stream_connection import StreamConnection, answer_head, new_stream
+from dpresence.channels.ticker import Ticker
 from dpresence.errors import BackendUnavailable, SlowDown
 from dpresence.metrics import Metrics
 from dpresence.settings import ChannelSettings, Settings

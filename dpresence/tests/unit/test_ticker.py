@@ -10,7 +10,8 @@ import gevent
 import pytest
 
 from dpresence.channels.connection_scheduler import ConnectionScheduler
-from dpresence.channels.gate import Gate, Ticker
+from dpresence.channels.gate import Gate
+from dpresence.channels.ticker import Ticker
 from dpresence.clock import Clock
 from dpresence.metrics import Metrics
 from dpresence.settings import Settings
@@ -39,7 +40,7 @@ class Socket:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr(Ticker, "INTERVAL", 0.001)
+    monkeypatch.setattr(Gate, "TICK_SECONDS", 0.001)
     clock = Clock()
     gate = Gate(Settings(), clock, Metrics(clock))
     ticker = Ticker(gate)
@@ -55,7 +56,7 @@ def test_one_that_fails_is_dropped_and_said_once_and_the_others_keep_their_deadl
     eventually(lambda: sockets[0].ticks >= 5 and sockets[2].ticks >= 5)
     assert sockets[1].ticks == 1
     assert set(gate.connections) == {sockets[0], sockets[2]}
-    assert [record.getMessage() for record in caplog.records if record.name == "dpresence.channels.gate"] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "dpresence.channels.ticker"] == [
         "connection socket-1 could not be ended"
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, literal, select, text, update
 
 from ....model import Grant
 from ...sql.rows import Rows
@@ -12,6 +12,8 @@ from ...sql.tables import accounts, grants, outbox
 from .. import OutboxEntry, OutboxKind
 
 ENTRIES = Rows(outbox, OutboxEntry)
+_AFTER = bindparam("after", type_=outbox.c.id.type)
+_NEXT = ENTRIES.prepare(outbox.c.id > _AFTER, order_by=(outbox.c.id,), limit=bindparam("most"))  # every sweep reads it
 _RAISE = update(accounts).values(revision=accounts.c.revision + 1).returning(accounts.c.revision)
 
 _LAST = {
@@ -50,8 +52,9 @@ def add_ended_family(connection: Connection, user: str, family: str, device: str
 
 def read(connection: Connection, owners: Collection[str] | None, after: int, limit: int) -> Sequence[OutboxEntry]:
     """Return up to ``limit`` entries with an id greater than ``after``, oldest first."""
-    mine = (outbox.c.owner.in_(owners),) if owners is not None else ()
-    return ENTRIES.all(connection, outbox.c.id > after, *mine, order_by=outbox.c.id, limit=limit)
+    if owners is None:
+        return _NEXT.all(connection, after=after, most=limit)
+    return ENTRIES.all(connection, outbox.c.id > after, outbox.c.owner.in_(owners), order_by=outbox.c.id, limit=limit)
 
 
 def count(connection: Connection, limit: int) -> int:

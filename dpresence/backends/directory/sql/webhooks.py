@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, insert, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, and_, bindparam, case, exists, insert, or_, select, update
 
 from ....errors import DomainNotValidated
 from ....model.webhooks import Webhook, WebhookAttempt
 from ...sql.engine import Database
 from ...sql.rows import Rows, insert_new
+from ...sql.statements import Statement
 from ...sql.tables import applications
 from ...sql.tables import webhook_attempts as attempts
 from ...sql.tables import webhooks as table
@@ -27,6 +29,7 @@ _MINUTE_MS = 60_000
 _TURNED_ON: dict[str, object] = {"off_at": None, "off_reason": None, "failures": 0, "failing_since": None, "next_at": None}
 """Fields of a webhook that was just turned on."""
 _SENDABLE = exists().where(applications.c.id == table.c.appid, applications.c.active, applications.c.validated_scheme.is_not(None))
+Operand = str | int | BindParameter[Any]
 
 
 class SqlWebhooks(WebhookStore):
@@ -72,17 +75,17 @@ class SqlWebhooks(WebhookStore):
     @reading()
     def _any_to_lease(self, connection: Connection, sender: str, renew_seconds: float) -> bool:
         now = self.database.now(connection)
-        return connection.scalar(select(table.c.appid).where(_to_lease(sender, now, renew_seconds)).limit(1)) is not None
+        return bool(_ANY_TO_LEASE.rows(connection, mine=sender, now=now, ending=now + int(renew_seconds * 1000)))
 
     @reading()
     def _leased(self, connection: Connection, sender: str) -> Sequence[str]:
-        return connection.scalars(select(table.c.appid).where(*_leased_by(sender, self.database.now(connection)))).all()
+        return [appid for (appid,) in _LEASED.rows(connection, mine=sender, now=self.database.now(connection))]
 
     @nondurable()
     def _lease(self, connection: Connection, sender: str, seconds: float, renew_seconds: float, limit: int) -> Sequence[str]:
         now = self.database.now(connection)
         until = now + int(seconds * 1000)
-        query = select(table.c.appid).where(_to_lease(sender, now, renew_seconds)).order_by(table.c.appid)
+        query = select(table.c.appid).where(_to_lease(sender, now, now + int(renew_seconds * 1000))).order_by(table.c.appid)
         free = connection.scalars(query.where(table.c.leased_until <= now).limit(limit).with_for_update(skip_locked=True)).all()
         mine = connection.scalars(query.where(table.c.leased_until > now).with_for_update(skip_locked=True)).all()
         connection.execute(update(table).where(table.c.appid.in_([*free, *mine])).values(sender=sender, leased_until=until))
@@ -153,13 +156,13 @@ def delete_webhook(connection: Connection, appid: str) -> bool:
     return deleted > 0
 
 
-def _to_lease(sender: str, now: int, renew_seconds: float) -> ColumnElement[bool]:
-    """Return the condition for webhooks that nobody has leased, and for those of ``sender`` whose lease ends soon."""
-    ending = and_(table.c.sender == sender, table.c.leased_until <= now + int(renew_seconds * 1000))
-    return and_(or_(table.c.leased_until <= now, ending), table.c.off_at.is_(None), _SENDABLE)
+def _to_lease(sender: Operand, now: Operand, ending: Operand) -> ColumnElement[bool]:
+    """Return the condition for webhooks that nobody has leased, and for those of ``sender`` whose lease ends until ``ending``."""
+    mine = and_(table.c.sender == sender, table.c.leased_until <= ending)
+    return and_(or_(table.c.leased_until <= now, mine), table.c.off_at.is_(None), _SENDABLE)
 
 
-def _leased_by(sender: str, now: int) -> tuple[ColumnElement[bool], ...]:
+def _leased_by(sender: Operand, now: Operand) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for webhooks that a process has leased and may send."""
     return table.c.sender == sender, table.c.leased_until > now, table.c.off_at.is_(None), _SENDABLE
 
@@ -179,3 +182,10 @@ def _add_attempt(connection: Connection, attempt: WebhookAttempt) -> None:
         if connection.execute(changed).rowcount:
             return
     connection.execute(insert(attempts).values(ATTEMPTS.values(attempt)))
+
+
+_MINE, _NOW = bindparam("mine", type_=table.c.sender.type), bindparam("now", type_=table.c.leased_until.type)
+_ENDING = bindparam("ending", type_=table.c.leased_until.type)
+# every process executes these every few seconds, for ever
+_ANY_TO_LEASE = Statement(select(table.c.appid).where(_to_lease(_MINE, _NOW, _ENDING)).limit(1))
+_LEASED = Statement(select(table.c.appid).where(*_leased_by(_MINE, _NOW)))
