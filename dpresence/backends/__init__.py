@@ -145,16 +145,19 @@ def check_partitions(settings: Settings, clock: Clock) -> None:
     """Check that the settings of the partitions fit those that are stored, or else the data in Redis, without a change.
 
     :raises SettingError: they do not; see ``check_database`` for more.
-    :raises BackendUnavailable: the database does not answer.
+    :raises BackendUnavailable: the database does not answer, or a server refuses the first partition that a start would not open.
     """
     stored = _stored_partitions(settings, clock)
     if settings.storage.tracker != "redis":
         return
     if stored:
         partitions.refuse_other_partitions(settings.redis, stored)
-    else:
-        with suppress(BackendUnavailable, ModuleNotFoundError):  # ``check_redis`` names these
-            partitions.refuse_unpartitioned_data(settings.redis)
+    with suppress(ModuleNotFoundError):  # ``check_redis`` names it, and servers that do not answer
+        for error in partitions.refused_partitions(settings.redis, stored).values():
+            raise error
+        with suppress(BackendUnavailable):
+            if not stored:
+                partitions.refuse_unpartitioned_data(settings.redis)
 
 
 def _stored_partitions(settings: Settings, clock: Clock) -> Sequence[str]:

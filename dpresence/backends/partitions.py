@@ -198,6 +198,22 @@ def refuse_other_partitions(redis: RedisSettings, stored: Sequence[str]) -> None
         raise SettingError(f"redis.partitions = {redis.partitions}: must be {len(stored)}, as at the first start with this database")
 
 
+def refused_partitions(redis: RedisSettings, stored: Sequence[str]) -> dict[int, BackendUnavailable]:
+    """Return the error of each partition that the server does not open which the directory names, as far as servers answer.
+
+    :param stored: the servers in the directory.
+    """
+    from .tracker.redis_values import fence_key, refused
+
+    found: dict[int, BackendUnavailable] = {}
+    servers = {name: open_named(redis, name) for name in stored} if len(stored) > 1 and not redis.cluster else {}
+    for number, name in enumerate(stored if servers else ()):
+        with suppress(BackendUnavailable):
+            if servers[name].command("EXISTS", fence_key(servers[name], number)):
+                found[number] = refused(servers[name], number)
+    return found
+
+
 def open_named(redis: RedisSettings, name: str) -> ConnectionFactory:
     """Return connections to the server that the directory names; none is open yet.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..backends.directory import PartitionMove
-from ..backends.partitions import open_named, present_names, url_of
+from ..backends.partitions import open_named, present_names, refused_partitions, url_of
 from ..errors import BackendUnavailable
 from ..settings.allowed import redis_name, redis_url
 from .context import CommandFailed, Context, Subparsers, add, add_group
@@ -28,8 +28,11 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def _list(_: argparse.Namespace, context: Context) -> None:
     servers, move = _stored(context), context.directory.partition_move()
+    closed = refused_partitions(context.settings.redis, servers)
     for number, server in enumerate(servers):
-        state = _state(context, move, servers) if move and move.partition == number else ""
+        state = f"closed: `dpresence partitions move {number} --to {server}` opens it" if number in closed else ""
+        if move and move.partition == number:
+            state = _state(context, move, servers)
         context.output.write(f"{number}  {server}{state and '  '}{state}", partition=number, server=server, state=state or "ok")
 
 

@@ -11,14 +11,13 @@ from typing import Any, cast
 import msgspec
 
 from ...clock import Clock
-from ...errors import BackendUnavailable
 from ...settings import PresenceSettings
 from ..redis.client import ExecuteBatch, Operation
 from ..redis.connection import RedisConnection, info
 from ..redis.connections import ConnectionFactory
 from ..redis.scripts import Script, script
 from .redis_signals import Signals
-from .redis_values import Epochs, Known, decode_entry
+from .redis_values import Epochs, Known, decode_entry, refused
 
 log = logging.getLogger(__name__)
 
@@ -182,17 +181,7 @@ class _Run:
         waiting = {member: each for partition, each in positions.items() if (member := self._batches.member(partition))}
         for _ in range(_ATTEMPTS):
             waiting = self._execute(operations, waiting, results) if waiting else {}
-        return [self._refused(operations[position][1]) if result is None else result for position, result in enumerate(results)]
-
-    def _refused(self, partition: int) -> BackendUnavailable:
-        """Return the error of an operation that was not executed."""
-        error = BackendUnavailable()
-        error.backend = f"{self._server.setting}: the Redis {self._server.state.name}"
-        advice = f"it is being moved, or `dpresence partitions move {partition}` to this server opens it"
-        if self._server.in_cluster:
-            advice = "another node has it, or will have it"
-        error.reason = f"refuses partition {partition}: {advice}"
-        return error
+        return [refused(self._server, operations[position][1]) if result is None else result for position, result in enumerate(results)]
 
     def _execute(
         self, operations: Sequence[Operation], waiting: dict[Registration, list[int]], results: list[Any]

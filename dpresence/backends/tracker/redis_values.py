@@ -10,6 +10,7 @@ from typing import cast
 import gevent
 import msgspec
 
+from ...errors import BackendUnavailable
 from ...model import FeedEntry, Reason, Status
 from ..redis.client import Operation
 from ..redis.connections import ConnectionFactory
@@ -91,6 +92,17 @@ def key_prefix(server: ConnectionFactory, partition: int | None) -> str:
 def fence_key(server: ConnectionFactory, partition: int | None) -> str:
     """Return the key that exists while no process may use a partition at a server; see ``lua/move.lua``."""
     return f"{key_prefix(server, partition)[:-2]}move:fence"
+
+
+def refused(server: ConnectionFactory, partition: int) -> BackendUnavailable:
+    """Return the error of a call for a partition that its server does not open."""
+    error = BackendUnavailable()
+    error.backend = f"{server.setting}: the Redis {server.state.name}"
+    advice = f"it is being moved, or `dpresence partitions move {partition}` to this server opens it"
+    if server.in_cluster:
+        advice = "another node has it, or will have it"
+    error.reason = f"refuses partition {partition}: {advice}"
+    return error
 
 
 def lock_key(server: ConnectionFactory, partition: int) -> str:

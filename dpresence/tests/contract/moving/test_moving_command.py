@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpresence.backends.directory import PartitionMove
+from dpresence.backends.sql import tables
 from dpresence.commands.cli import main
 
 from .steps import MOVED, PARTITIONS, bring, move_until, pass_locks
@@ -24,6 +25,7 @@ def command(settings, directory, tmp_path, capsys):
         captured = capsys.readouterr()
         return status, captured.out.splitlines(), captured.err
 
+    run.ini = str(ini)
     return run
 
 
@@ -49,6 +51,21 @@ def test_the_list_says_what_to_do_about_a_move_that_has_not_ended(processes, use
     assert command("list")[1][1].startswith(f"1  {names[2]}  moved from {names[1]}, whose keys have not been deleted: repeat")
     assert command("move", "1", "--to", names[2]) == (0, [f"partition 1 is at {names[2]}"], "")
     assert command("list")[1][1] == f"1  {names[2]}"
+
+
+def test_the_list_and_the_check_say_what_to_do_about_a_restored_directory(processes, names, directory, mover_of, command, capsys):
+    mover_of().move(MOVED, names[2])
+    for tracker in processes:
+        tracker.close()
+    row = tables.partitions
+    directory.database.run(lambda connection: connection.execute(row.update().where(row.c.number == MOVED).values(server=names[1])))
+    opens = f"`dpresence partitions move {MOVED}"
+    assert command("list")[1][MOVED] == f"{MOVED}  {names[1]}  closed: {opens} --to {names[1]}` opens it"
+    assert main(["--ini", command.ini, "check"]) == 1
+    (error,) = capsys.readouterr().out.splitlines()
+    assert error == f"redis.urls: the Redis {names[1]} refuses partition {MOVED}: it is being moved, or {opens}` to this server opens it"
+    assert command("move", str(MOVED), "--to", names[1])[0] == 0
+    assert command("list")[1][MOVED] == f"{MOVED}  {names[1]}"
 
 
 def test_the_list_says_it_also_if_the_server_is_away(servers, names, directory, command):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.backends import load
+from dpresence.backends import check_partitions, load
 from dpresence.backends.moving import MoveRefused
 from dpresence.backends.sql import tables
 from dpresence.backends.tracker.moving_place import Place
@@ -116,8 +116,12 @@ def test_a_partition_opens_empty_where_a_restored_directory_says_that_it_is(sett
         load(settings, FakeClock())
     advice = f"it is being moved, or `dpresence partitions move {MOVED}` to this server opens it"
     assert str(caught.value) == f"redis.urls: the Redis {names[1]} refuses partition {MOVED}: {advice}"
+    with pytest.raises(BackendUnavailable) as checked:
+        check_partitions(settings, FakeClock())
+    assert checked.value.for_operator() == str(caught.value)
     servers[1].client.hset(f"dpresence:{{{MOVED}}}t:meta", "epoch", "old")
     mover_of().move(MOVED, names[1])
+    check_partitions(settings, FakeClock())
     load(settings, FakeClock()).close()
     assert servers[1].client.hget(f"dpresence:{{{MOVED}}}t:meta", "epoch") not in (None, b"old")
     with pytest.raises(MoveRefused, match=r"^partition 1 is at .* already$"):
