@@ -21,6 +21,7 @@ from .letters import as_letters
 
 DIRECTION_MARKS = "\u200e\u200f\u061c"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
+_MAX_EXPANSION = 4
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]")
 _MARK = regex.compile(r"\p{M}")
 _FORMATTED = regex.compile(
@@ -45,6 +46,7 @@ def readings(text: str) -> Iterator[str]:
     if text.isascii():
         yield text
         return
+    text = "".join(map(_short, text))
     plain = "".join(map(_plain_letter, text))
     for one in dict.fromkeys(dotted for variant in dict.fromkeys((text, as_letters(plain))) for dotted in with_dots(variant)):
         yield skeleton(one)
@@ -82,6 +84,12 @@ def _as_host(text: str) -> str:
 def _as_printed(text: str) -> str:
     """Return a text with spaces for characters that look like punctuation, and small capitals as plain letters: ``bank.com²``."""
     return text if text.isascii() else "".join(_print(char) for char in text)
+
+
+@lru_cache(maxsize=4096)
+def _short(char: str) -> str:
+    """Return a character, or one of no text for one that stands for many, as does U+FDFA: all readings of it would take long."""
+    return char if len(unicodedata.normalize("NFKC", char)) <= _MAX_EXPANSION else "\ue000"
 
 
 @lru_cache(maxsize=4096)

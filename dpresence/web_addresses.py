@@ -32,18 +32,32 @@ _ONE_SCRIPT = regex.compile(
 _RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 
 
-def names_another_domain(text: str, domain: str) -> bool:
-    """Return whether a text contains a web address that is neither the application's domain nor a subdomain of it.
+def refusal(text: str, domain: str = "") -> str | None:
+    """Return why a name is refused: its word that reads as a web address, the address, and the way out. None if it has no such word.
 
-    :param domain: the application's domain, canonical.
+    :param domain: see ``other_address``.
+    """
+    address = other_address(text, domain)
+    if not address:
+        return None
+    word = next((word for word in text.split() if address in addresses(word)), text)
+    only = f", and only {domain} is allowed" if domain else ""
+    return f"{word!r} reads as the web address {address}{only}; if it is none, write a space after the dot"
+
+
+def other_address(text: str, domain: str) -> str | None:
+    """Return the first web address in a text that is neither the application's domain nor a subdomain of it, None without one.
+
+    :param domain: the application's domain, canonical; empty: every address is another one.
     """
     found = addresses(_with_ascii(domain, text) if "xn--" in domain else text)
-    return not all(f".{address}".endswith(f".{domain}") for address in found)
+    return next((address for address in found if not f".{address}".endswith(f".{domain or '.'}")), None)
 
 
 def _with_ascii(domain: str, text: str) -> str:
     """Return a text with the Unicode form of a domain replaced by its ASCII form. Text that only looks like the domain is kept."""
-    return str(regex.sub(regex.escape(idna.decode(domain)), domain, text, flags=regex.IGNORECASE))
+    shown = ".".join(idna.ulabel(label) if label.startswith("xn--") else label for label in domain.split("."))
+    return str(regex.sub(regex.escape(shown), domain, text, flags=regex.IGNORECASE))
 
 
 @lru_cache(maxsize=4096)

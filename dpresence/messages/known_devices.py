@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from .. import texts
 from ..errors import WrongValue
 from ..model import KnownDevice
-from ..web_addresses import addresses
+from ..web_addresses import refusal
 from .fields import Name
 
 DeviceKind = Literal["browser", "phone", "program", "terminal", "other"]
@@ -28,8 +28,8 @@ def checked_label(label: str | None) -> str:
         name = texts.name(label)
     except ValueError as error:
         raise WrongValue(f"label: 1 to 64 printable characters, {error}") from None
-    if addresses(name):
-        raise WrongValue("label: may not contain a web address")
+    if refused := refusal(name):
+        raise WrongValue(f"label: {refused}")
     return name
 
 

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from .. import texts
 from ..model import DeviceCredential, Pairing
-from ..web_addresses import addresses
+from ..web_addresses import refusal
 from .fields import DeviceName, Flag, Name, checked
 
 
@@ -23,8 +23,8 @@ class BeginPairing(Struct, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         self.client = checked(self, "client", texts.name)
-        if addresses(self.client):
-            raise ValueError("client: may not contain a web address")
+        if refused := refusal(self.client):
+            raise ValueError(f"client: {refused}")
 
 
 class RedeemPairing(Struct, forbid_unknown_fields=True):

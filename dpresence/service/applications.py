@@ -18,7 +18,7 @@ from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
 from ..model import Application
 from ..settings import Settings
-from ..web_addresses import names_another_domain
+from ..web_addresses import refusal
 from .api_keys import generate_key
 from .domain_checks import NOT_VALIDATED
 from .outbox import Outbox
@@ -158,5 +158,5 @@ class Applications:
 
 
 def _check_name(name: str, domain: str) -> None:
-    if names_another_domain(name, domain):
-        raise WrongValue(f"name: no web address other than {domain}")
+    if refused := refusal(name, domain):
+        raise WrongValue(f"name: {refused}")

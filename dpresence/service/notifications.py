@@ -24,7 +24,7 @@ from ..messages import NewNotification, NotificationResult
 from ..metrics import Metrics
 from ..model import ERASED, Application, FeedEntry, Grant
 from ..settings import PresenceSettings
-from ..web_addresses import names_another_domain
+from ..web_addresses import refusal
 from .accepted_notification import Accepted, answer, notification_of
 from .coalescer import Coalescer
 from .delivery import Delivery
@@ -89,10 +89,10 @@ class Notifications:
         :raises SlowDown: the application sends too many notifications; nothing was stored.
         :raises Conflict: an idempotency key was used for another content; nothing was stored.
         """
-        self._check_texts(application, items)
         check_distinct(items)
-        grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         self._charge(application.id, len(items))
+        self._check_texts(application, items)
+        grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         known = [item for item in items if item.puid in grants]
         accepted = self._accept(application, [(grants[item.puid], item) for item in known])
         followed = [each for each, item in zip(accepted, known, strict=True) if item.outcome]
@@ -120,8 +120,8 @@ class Notifications:
                 check_action(item.action, application.domain)
             except BadAction as error:
                 raise BadAction(f"notifications[{index}].{error.error}") from None
-            if item.source and names_another_domain(item.source, application.domain):
-                raise WrongValue(f"notifications[{index}].source: no web address other than {application.domain}")
+            if refused := refusal(item.source or "", application.domain):
+                raise WrongValue(f"notifications[{index}].source: {refused}")
 
     def cancel(self, application: Application, puid: str, id_: str) -> None:
         """Cancel a notification. Nothing shows whether it waited, was delivered, or was never sent.

@@ -32,10 +32,17 @@ function retryText(seconds) {
   return ngettext("You can try again in %(num)s second.", "You can try again in %(num)s seconds.", seconds);
 }
 
-/** @type {Record<string, [rule: RegExp, text: (value: string) => string][]>} texts for the rules of a field; the first that fits */
+/** @type {Record<string, [rule: RegExp, text: (...values: string[]) => string][]>} texts for the rules of a field; the first that fits */
 const FIELD_TEXTS = {
   name: [
-    [/^no web address other than (.*)/, (domain) => _("This name contains another web address. Only %(domain)s may be in it.", { domain })],
+    [
+      /reads as the web address (\S+), and only (\S+)/,
+      (address, domain) =>
+        _(
+          "This name reads as the web address %(address)s. Only %(domain)s may be in it. If it is no address, write a space after the dot.",
+          { address, domain },
+        ),
+    ],
     [/()/, () => _("Enter a name of up to 64 letters, without invisible or unusual ones.")],
   ],
   domain: [
@@ -56,7 +63,7 @@ const FIELD_TEXTS = {
 export function fieldErrorText(name, label, rule) {
   for (const [pattern, text] of FIELD_TEXTS[name] ?? []) {
     const found = pattern.exec(rule);
-    if (found) return text(found[1]);
+    if (found) return text(...found.slice(1));
   }
   return language === "en" ? `${label}: ${rule}.` : _("%(field)s: this is not accepted. The service asks for: %(rule)s", { field: label, rule });
 }

@@ -121,6 +121,12 @@ def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene
     browser.assert_quiet()
 
 
+READS_AS = (
+    "This name reads as the web address www.bank.example. Only chess.example.org may be in it. "
+    "If it is no address, write a space after the dot."
+)
+
+
 def test_an_error_of_a_field_stands_at_that_field(browser: Browser, scene: Scene, home: str, axe: Axe) -> None:
     browser.enter(home, "eva@example.org", "/myapps")
     browser.write("name", "Chess club")
@@ -136,7 +142,7 @@ def test_an_error_of_a_field_stands_at_that_field(browser: Browser, scene: Scene
     browser.find("[name=domain]").clear()
     browser.write("domain", "chess.example.org")
     browser.press(Keys.ENTER)
-    browser.wait(lambda it: shown(it, "#name-error") == "This name contains another web address. Only chess.example.org may be in it.")
+    browser.wait(lambda it: shown(it, "#name-error") == READS_AS)
     assert browser.run("return document.activeElement.name") == "name"
     assert shown(browser, "#domain-error") == "" and browser.count("[aria-invalid=true]") == 1
     browser.assert_quiet(REFUSED)

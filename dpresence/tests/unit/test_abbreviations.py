@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dpresence.abbreviations import ABBREVIATIONS
-from dpresence.web_addresses import addresses, names_another_domain
+from dpresence.web_addresses import addresses, other_address
 
 READ_AS = {
     "St.Com": "st.com",
@@ -53,7 +53,7 @@ READ_AS = {
 @pytest.mark.parametrize(("text", "address"), READ_AS.items())
 def test_an_abbreviation_before_a_suffix_that_is_no_word_makes_an_address(text: str, address: str) -> None:
     assert address in addresses(text)
-    assert names_another_domain(text, "chess.example.org")
+    assert other_address(text, "chess.example.org")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpresence.confusables import skeleton
-from dpresence.web_addresses import addresses, names_another_domain
+from dpresence.web_addresses import addresses, other_address
 
 READ_AS = {
     # two letters for one, digits and similar letters in a suffix
@@ -79,7 +79,7 @@ READ_AS = {
 @pytest.mark.parametrize(("text", "address"), READ_AS.items())
 def test_a_suffix_that_is_written_with_other_characters_is_one(text: str, address: str) -> None:
     assert address in addresses(text)
-    assert names_another_domain(text, "chess.example.org")
+    assert other_address(text, "chess.example.org")
 
 
 HONEST = """

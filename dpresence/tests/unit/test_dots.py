@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.web_addresses import addresses, names_another_domain
+from dpresence.web_addresses import addresses, other_address
 
 READ_AS = {
     "\u9280\u884c\u2022com": "\u9280\u884c.com",
@@ -78,7 +78,7 @@ READ_AS = {
 @pytest.mark.parametrize(("text", "address"), READ_AS.items())
 def test_a_name_with_signs_for_dots_between_the_labels_of_an_address_is_one(text: str, address: str) -> None:
     assert address in addresses(text)
-    assert names_another_domain(text, "chess.example.org")
+    assert other_address(text, "chess.example.org")
 
 
 HONEST = """

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from dpresence.web_addresses import addresses, names_another_domain
+from dpresence.web_addresses import addresses, other_address
 
 READ_AS = {
     # IP addresses
@@ -85,7 +85,7 @@ READ_AS = {
 @pytest.mark.parametrize(("text", "address"), READ_AS.items())
 def test_an_ip_address_is_found_in_any_notation(text: str, address: str) -> None:
     assert address in addresses(text)
-    assert names_another_domain(text, "chess.example.org")
+    assert other_address(text, "chess.example.org")
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_an_ip_address_is_found_in_any_notation(text: str, address: str) -> None
     ],
 )  # fmt: skip
 def test_versions_times_prices_and_names_in_code_are_no_ip_addresses(text: str) -> None:
-    assert not names_another_domain(text, "chess.example.org")
+    assert not other_address(text, "chess.example.org")

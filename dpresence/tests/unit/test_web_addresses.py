@@ -9,7 +9,7 @@ import publicsuffixlist
 import pytest
 
 from dpresence.suffixes import site
-from dpresence.web_addresses import addresses, load, names_another_domain
+from dpresence.web_addresses import addresses, load, other_address, refusal
 
 READ_AS = {
     "bank.example": "bank.example",
@@ -125,7 +125,7 @@ READ_AS = {
 @pytest.mark.parametrize(("text", "address"), READ_AS.items())
 def test_texts_that_look_like_an_address_are_found(text: str, address: str) -> None:
     assert address in addresses(text)
-    assert names_another_domain(text, "chess.example.org")
+    assert other_address(text, "chess.example.org")
 
 
 @pytest.mark.parametrize(
@@ -192,24 +192,37 @@ def test_names_with_dots_that_are_no_addresses_pass(text: str) -> None:
     ],
 )
 def test_the_own_domain_and_hosts_below_it_are_no_others(name: str) -> None:
-    assert not names_another_domain(name, "chess.example.org")
-    assert names_another_domain(name, "go.example.org")
+    assert not other_address(name, "chess.example.org")
+    assert other_address(name, "go.example.org")
 
 
 def test_the_own_domain_may_be_written_in_its_own_letters() -> None:
     own = "xn--bcher-kva.example"
-    assert not any(
-        names_another_domain(name, own) for name in ("B\u00fccher.example", "www.b\u00fccher.example", own, "B\u00dcCHER.EXAMPLE")
-    )
+    assert not any(other_address(name, own) for name in ("B\u00fccher.example", "www.b\u00fccher.example", own, "B\u00dcCHER.EXAMPLE"))
     for name in ("bucher.example", "xb\u00fccher.example", "b\u00fccher.example.com", "b\u00fccher.example bank.com"):
-        assert names_another_domain(name, own)
+        assert other_address(name, own)
 
 
 @pytest.mark.parametrize(
     "name", ["notchess.example.org", "example.org", "chess.example.org.evil.example", "chess.example.org evil.example"]
 )
 def test_a_longer_shorter_or_second_address_is_another_one(name: str) -> None:
-    assert names_another_domain(name, "chess.example.org")
+    assert other_address(name, "chess.example.org")
+
+
+@pytest.mark.parametrize("domain", ["ab--cd.xn--p1ai", "ab--xn--c.com", "1--2.xn--bcher-kva.example", "xn--bcher-kva.ab--cd.example"])
+def test_a_domain_with_two_hyphens_may_have_any_name(domain: str) -> None:
+    assert not other_address(f"Chess {domain}", domain)
+    assert other_address("bank.com", domain) == "bank.com"
+
+
+def test_a_refusal_says_what_is_read_and_how_to_write_a_name_that_is_no_address() -> None:
+    assert refusal("Chess 2.0", "chess.example.org") is None
+    assert refusal("Come to M\u00fcller.Berlin now", "chess.example.org") == (
+        "'M\u00fcller.Berlin' reads as the web address muller.berlin, and only chess.example.org is allowed; "
+        "if it is none, write a space after the dot"
+    )
+    assert refusal("www.bank.com") == "'www.bank.com' reads as the web address www.bank.com; if it is none, write a space after the dot"
 
 
 WORST = ["a." * 127, "\u00e9." * 127, "\u200f." * 127, ".".join(map(chr, range(0x4E00, 0x4E7F))), "com." * 63, "\u00ae.com-" * 42]
@@ -223,6 +236,9 @@ WORST += [
     "Dr." * 84,
     "\u531a\u30edc." * 64,
     "\u597d\u3002" * 127,
+    "\ufdfa\u00b7" * 125,
+    "\ufdfa." * 125,
+    "\ufdfa" * 254,
 ]
 
 

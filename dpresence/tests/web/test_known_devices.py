@@ -35,7 +35,7 @@ def test_a_device_says_what_it_is_and_others_say_nothing(world: World) -> None:
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"label": "bank.com"}, "label: may not contain a web address"),
+        ({"label": "bank.com"}, "label: 'bank.com' reads as the web address bank.com; if it is none, write a space after the dot"),
         ({"label": "a\u202eb"}, "label: 1 to 64 printable characters, without U+202E, which cannot be seen or is not text"),
         ({"label": "x" * 65}, "label: 1 to 64 printable characters, or null"),
         ({"kind": "toaster"}, "kind: one of browser, phone, program, terminal, other"),

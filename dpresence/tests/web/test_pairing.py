@@ -46,7 +46,11 @@ def test_a_pairing_begins_with_two_codes_and_the_address_of_a_page(world: World)
         ({"device": "lamp"}, 108, "client: is missing"),
         ({**LAMP, "device": "a b"}, 107, "device: 1 to 64 of A-Z a-z 0-9 . _ : -"),
         ({**LAMP, "client": ""}, 107, "client: 1 to 64 printable characters"),
-        ({**LAMP, "client": "Your bank.com"}, 107, "client: may not contain a web address"),
+        (
+            {**LAMP, "client": "Your bank.com"},
+            107,
+            "client: 'bank.com' reads as the web address bank.com; if it is none, write a space after the dot",
+        ),
         ({**LAMP, "client": "a\u202eb"}, 107, "client: 1 to 64 printable characters, without U+202E, which cannot be seen or is not text"),
         ({**LAMP, "scope": "all"}, 108, "scope: is not known here"),
     ],

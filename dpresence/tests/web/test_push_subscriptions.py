@@ -24,7 +24,7 @@ from dpresence.tests.web.support import Browser, World
         ({"key": "AAAA"}, "key: the `key` of GET /push"),
         ({"keys": {"p256dh": "AAAA", "auth": "A" * 22}}, "keys.p256dh: a point of P-256, uncompressed, in base64url"),
         ({"keys": {"p256dh": "B" + "A" * 86, "auth": "A" * 22}}, "keys.p256dh: a point of P-256, uncompressed, in base64url"),
-        ({"label": "bank.com"}, "label: may not contain a web address"),
+        ({"label": "bank.com"}, "label: 'bank.com' reads as the web address bank.com; if it is none, write a space after the dot"),
     ],
 )
 def test_a_subscription_that_cannot_be_used_is_refused(ann: Browser, push_service: PushService, change: dict[str, Any], error: str) -> None:
