@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,6 +26,10 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     moving = add(group, common, "move", "move a partition to another server, while the service runs", _move)
     moving.add_argument("partition", type=int, help="its number")
     moving.add_argument("--to", metavar="URL", required=True, help="the other server: a URL, or its name as `partitions list` shows it")
+    replacing = add(group, common, "replace", "let a server have all partitions of one that is gone, without copying", _replace)
+    replacing.add_argument("old", metavar="OLD", help="the server that is gone, or whose address has changed: its name or a URL")
+    replacing.add_argument("new", metavar="NEW", help="the server that has its data: a URL, or its name")
+    replacing.add_argument("--empty", action="store_true", help="let partitions without data there begin anew")
 
 
 def _list(_: argparse.Namespace, context: Context) -> None:
@@ -48,25 +54,49 @@ def _state(context: Context, move: PartitionMove, servers: tuple[str, ...]) -> s
 
 def _move(options: argparse.Namespace, context: Context) -> None:
     from ..backends.moving import Mover, MoveRefused
-    from ..backends.tracker.moving_place import Place
 
-    _stored(context)
-    redis = context.settings.redis
-    if redis.cluster:
-        raise CommandFailed("a Redis Cluster decides where its partitions are: `redis-cli --cluster` moves their slots")
-    target = _name(options.to, context)
-
-    def place_of(server: str, partition: int, mover: str) -> Place:
-        return Place(open_named(redis, server), partition, mover)
-
+    _require_servers(context)
+    target = _name("--to", options.to, context)
     try:
-        moved = Mover(context.directory, place_of).move(options.partition, target)
+        moved = Mover(context.directory, _place_of(context)).move(options.partition, target)
     except MoveRefused as error:
         raise CommandFailed(str(error)) from None
     text = f"partition {options.partition} is at {target}"
     if moved.keys:
         text += f": {moved.keys} keys were copied, and it did not answer for {moved.seconds:.2f} s"
     context.output.write(text, partition=options.partition, server=target, keys=moved.keys, seconds=round(moved.seconds, 3))
+
+
+def _replace(options: argparse.Namespace, context: Context) -> None:
+    from ..backends.moving import MoveRefused
+    from ..backends.replacing import Replacement
+
+    _require_servers(context)
+    old = redis_name(options.old) if "://" in options.old else options.old
+    new, redis = _name("NEW", options.new, context), context.settings.redis
+    try:
+        replaced = Replacement(context.directory, partial(open_named, redis), _place_of(context)).replace(old, new, options.empty)
+    except MoveRefused as error:
+        raise CommandFailed(str(error)) from None
+    for number in replaced.partitions:
+        state = "empty" if number in replaced.empty else "ok"
+        context.output.write(f"{number}  {new}{'  begins anew' if state == 'empty' else ''}", partition=number, server=new, state=state)
+
+
+def _place_of(context: Context) -> Callable[[str, int, str], Place]:
+    from ..backends.tracker.moving_place import Place
+
+    return lambda server, partition, mover: Place(open_named(context.settings.redis, server), partition, mover)
+
+
+def _require_servers(context: Context) -> None:
+    """Check that the directory decides where partitions are.
+
+    :raises CommandFailed: it does not.
+    """
+    _stored(context)
+    if context.settings.redis.cluster:
+        raise CommandFailed("a Redis Cluster decides where its partitions are: `redis-cli --cluster` moves their slots")
 
 
 def _stored(context: Context) -> tuple[str, ...]:
@@ -83,21 +113,22 @@ def _stored(context: Context) -> tuple[str, ...]:
     return tuple(present_names(redis, found)) if len(found) > 1 else (redis_name(redis.tracker_urls[0]),)
 
 
-def _name(given: str, context: Context) -> str:
+def _name(argument: str, given: str, context: Context) -> str:
     """Return the name of a server that is given as its URL or its name.
 
+    :param argument: name of the argument, for errors.
     :raises CommandFailed: it is neither, or the services would reach the server by another URL.
     """
     redis = context.settings.redis
     url = given if "://" in given else url_of(redis, given)
     allowed = redis_url(url)
     if allowed:
-        raise CommandFailed(f"--to: must be the name of a server, such as 10.0.0.22:6379/0, or {allowed}")
+        raise CommandFailed(f"{argument}: must be the name of a server, such as 10.0.0.22:6379/0, or {allowed}")
     name = redis_name(url)
     used, wanted = urlsplit(url_of(redis, name)), urlsplit(url)
     credentials = wanted.netloc.rpartition("@")[0]
     if wanted.scheme != used.scheme or credentials not in ("", used.netloc.rpartition("@")[0]):
         raise CommandFailed(
-            f"--to: services would reach {name} with the scheme, user and password of another URL: add yours to redis.urls first"
+            f"{argument}: services would reach {name} with the scheme, user and password of another URL: add yours to redis.urls first"
         )
     return name

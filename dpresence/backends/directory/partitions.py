@@ -36,5 +36,9 @@ class PartitionStore(ABC):
         """Let the partition of the stored move be at its target; return False without a change if no move has this id."""
 
     @abstractmethod
+    def replace_partition_server(self, server: str, new: str) -> bool:
+        """Let all partitions of a server be at another one; return False without a change if none is there, or a move has not ended."""
+
+    @abstractmethod
     def end_partition_move(self, id_: str) -> None:
         """Delete the stored move if it has this id."""

@@ -96,6 +96,12 @@ class Place:
         """Return whether there is a fence."""
         return self._exists(self._fence)
 
+    def has_data(self) -> bool:
+        """Return whether there is data that a process may use; that beside the fence of a partition that is elsewhere may be old."""
+        with self._server.errors():
+            is_elsewhere = ask(self._connection, "TYPE", self._fence) == b"string"
+        return not is_elsewhere and self._exists(f"{self.prefix}meta")
+
     def _exists(self, key: str) -> bool:
         with self._server.errors():
             return bool(ask(self._connection, "EXISTS", key))

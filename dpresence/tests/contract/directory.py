@@ -88,6 +88,16 @@ class DirectoryContract(
         assert backend.partitions() == ["a", "b"]
         assert backend.partition_move() == PartitionMove("n", 1, "b", "c")
 
+    def test_a_server_is_replaced_for_all_of_its_partitions_unless_one_moves(self, backend):
+        backend.claim_partitions(["a", "b", "a"])
+        assert not backend.replace_partition_server("c", "d")
+        assert backend.replace_partition_server("a", "c")
+        assert backend.partitions() == ["c", "b", "c"]
+        assert backend.partition_move() is None
+        backend.begin_partition_move(PartitionMove("m", 1, "b", "c"))
+        assert not backend.replace_partition_server("c", "d")
+        assert (backend.partitions(), backend.partition_move().id) == (["c", "b", "c"], "m")
+
     def test_a_reachable_store_answers_a_ping(self, backend):
         assert backend.ping() is None
 

@@ -65,5 +65,14 @@ class SqlPartitions(PartitionStore):
         return True
 
     @transaction()
+    def replace_partition_server(self, connection: Connection, server: str, new: str) -> bool:
+        move = PartitionMove("", 0, server, new)  # until the end of the transaction, so that no other one begins
+        if not insert_new(connection, _MOVES, one=1, **asdict(move)):
+            return False
+        found = connection.execute(update(_PARTITIONS).where(_PARTITIONS.c.server == server).values(server=new)).rowcount
+        connection.execute(delete(_MOVES))
+        return found > 0
+
+    @transaction()
     def end_partition_move(self, connection: Connection, id_: str) -> None:
         connection.execute(delete(_MOVES).where(_MOVES.c.id == id_))

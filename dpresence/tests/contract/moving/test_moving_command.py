@@ -76,6 +76,18 @@ def test_the_list_says_it_also_if_the_server_is_away(servers, names, directory, 
     assert lines[1].startswith(f"1  {names[1]}  a move to {names[2]} was interrupted: repeat")
 
 
+def test_the_command_replaces_a_server(processes, users, servers, names, command):
+    bring(processes[0], users)
+    status, out, error = command("replace", names[1], names[2])
+    assert (status, out) == (1, []) and error.startswith(f"dpresence: {names[1]} still runs: stop it first, or copy each partition")
+    servers[1].kill()
+    assert "dpresence: " in command("replace", names[1], names[2])[2]
+    assert command("replace", f"unix://{names[1]}", f"unix://{names[2]}", "--empty") == (
+        *(0, [f"1  {names[2]}  begins anew", f"3  {names[2]}  begins anew"], ""),
+    )
+    assert command("list")[1] == [f"{number}  {names[0 if number % 2 == 0 else 2]}" for number in range(PARTITIONS)]
+
+
 @pytest.mark.parametrize(
     ("to", "text"),
     [
