@@ -31,7 +31,7 @@ export class DesktopNotifications {
    * @param {string | undefined} icon path of the application's icon
    * @param {() => void} onOpened is called when the user opens it
    */
-  show(title, { message, action, id, domain, site }, icon, onOpened) {
+  show(title, { message, action, id, domain }, icon, onOpened) {
     if (!("Notification" in window) || !this.#areOn()) return false;
     const url = webAddress(action);
     const open = () => {
@@ -39,7 +39,7 @@ export class DesktopNotifications {
       if (url) window.open(url.href, "_blank", "noopener,noreferrer");
       else focus();
     };
-    const body = domain && domain !== site ? `${domain}\n${message}` : message;
+    const body = domain ? `${domain}\n${message}` : message;
     return this.#tryToShow(title, { body, tag: id, icon: icon && root + icon }, open);
   }
 

@@ -134,7 +134,7 @@ async function show(pushed) {
   /** @type {Pushed} */
   const { id, site, domain, source, message, sent } = checked.source === undefined && stored ? stored : checked;
   const title = source === undefined ? await unseen() : `${site}: ${isolated(source)}`;
-  const body = domain && domain !== site ? `${domain}\n${message}` : message ?? "";
+  const body = domain ? `${domain}\n${message}` : message ?? "";
   const icon = await iconOf(stored?.appid, signal);
   await worker.registration.showNotification(title, { body, tag: id, data: { id }, icon, timestamp: sent });
   await closeRead(inbox?.notifications ?? []);

@@ -40,5 +40,5 @@ export function unreadIds(inbox) {
  * @param {Notification} notification
  */
 export function inWords({ site, domain, source, message }) {
-  return { title: `${site}: ${isolate(source)}`, message: domain === site ? message : `${domain}\n${message}` };
+  return { title: `${site}: ${isolate(source)}`, message: `${domain}\n${message}` };
 }

@@ -30,5 +30,5 @@ test("only named notifications become read", () => {
 test("the proven site comes before the name, which cannot hide it", () => {
   const { title, message } = inWords({ ...one("a"), source: "\u202egro.knab" });
   assert.deepEqual([title, message], ["example.org: \u2068gro.knab\u2069", "chess.example.org\nYour move"]);
-  assert.equal(inWords({ ...one("a"), site: "chess.example.org" }).message, "Your move");
+  assert.equal(inWords({ ...one("a"), site: "chess.example.org", message: "bank.example\nSign in" }).message, "chess.example.org\nbank.example\nSign in");
 });

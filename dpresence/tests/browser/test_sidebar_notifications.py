@@ -97,7 +97,11 @@ def test_notifications_go_outside_the_page_only_when_the_user_wants(stage: Stage
     stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn off desktop notifications")
     stage.service.notify({"puid": stage.puid, "message": "two"})
     stage.wait_for("notifications", lambda text: "two" in text)
-    stage.browser.wait(lambda it: it.run("return shown.at(-1)") == [f"{stage.application.domain}: \u2068Chess club\u2069", "two"])
+    stage.browser.wait(
+        lambda it: (
+            it.run("return shown.at(-1)") == [f"{stage.application.domain}: \u2068Chess club\u2069", f"{stage.application.domain}\ntwo"]
+        )
+    )
     assert [title for title, _ in stage.browser.run("return shown")][:-1] == ["Notifications will look like this"]
     stage.browser.click("Turn off desktop notifications")
     stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn on desktop notifications")

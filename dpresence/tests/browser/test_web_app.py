@@ -156,7 +156,7 @@ def test_a_push_is_shown_and_opens_its_notification_as_read(
     sent = notify(application, sue)
     domain = application.domain
     pushed = {"id": sent, "domain": domain, "site": domain, "source": "Chess club", "message": "Your move", "action": ""}
-    assert deliver(browser, service.origin, pushed) == [f"{domain}: \u2068Chess club\u2069", "Your move"]
+    assert deliver(browser, service.origin, pushed) == [f"{domain}: \u2068Chess club\u2069", f"{application.domain}\nYour move"]
     browser.open("about:blank")
     browser.open(f"{service.origin}/sidebar#{sent}")
     browser.wait(lambda it: it.count("#notifications li") == 1 and it.run("return document.activeElement.id") == sent)
@@ -185,7 +185,10 @@ def test_a_push_without_its_content_is_completed_from_the_inbox(
     sue: Person, service: Service, application: Application, browser: Browser
 ) -> None:
     sent = notify(application, sue)
-    assert deliver(browser, service.origin, {"id": sent}) == [f"{application.domain}: \u2068Chess club\u2069", "Your move"]
+    assert deliver(browser, service.origin, {"id": sent}) == [
+        f"{application.domain}: \u2068Chess club\u2069",
+        f"{application.domain}\nYour move",
+    ]
 
 
 def test_a_push_has_the_icon_of_its_application_or_that_of_the_service(

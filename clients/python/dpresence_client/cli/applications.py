@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 from urllib.parse import quote
 
 from ..credentials import DevelopmentIssuer
@@ -59,24 +59,24 @@ def _rest(options: argparse.Namespace) -> Rest:
 def _list(options: argparse.Namespace, output: Output) -> None:
     for page in _rest(options).pages("/myapps"):
         for application in page["applications"]:
-            output.result(application, _in_words(application))
+            output.result(application, *_in_words(application))
 
 
 def _register(options: argparse.Namespace, output: Output) -> None:
     body = {"name": options.name, "domain": options.domain, "description": options.description}
     made = _rest(options).call("POST", "/myapps", body)
     proof = f"Next: serve {made['domain_key']} at /__presence on {made['domain']}, then: dpresence-client apps validate {made['appid']}"
-    output.result(made, f"{_in_words(made)}\n{proof}")
+    output.result(made, *_in_words(made), proof)
 
 
 def _act(options: argparse.Namespace, output: Output) -> None:
     method, path, _ = _ACTIONS[options.action]
     answer: Dict[str, Any] = _rest(options).call(method, f"/myapps/{quote(options.appid, safe='')}{path}") or {"appid": options.appid}
-    following = f"\nNext: dpresence-client apps activate {options.appid}" if options.action == "validate" else ""
-    output.result(answer, _in_words(answer) + following)
+    following = [f"Next: dpresence-client apps activate {options.appid}"] if options.action == "validate" else []
+    output.result(answer, *_in_words(answer), *following)
 
 
-def _in_words(answer: Dict[str, Any]) -> str:
+def _in_words(answer: Dict[str, Any]) -> List[str]:
     """Return an answer as lines of ``name: value``, without empty values; what is no text, as JSON."""
     lines = {name: value if isinstance(value, str) else json.dumps(value) for name, value in answer.items() if value not in ("", None, [])}
-    return "\n".join(f"{name}: {line}" for name, line in lines.items())
+    return [f"{name}: {line}" for name, line in lines.items()]

@@ -74,7 +74,8 @@ def _login(options: argparse.Namespace, output: Output) -> None:
     _store(options.service, paired)
     output.result(
         {"email": paired.email, "device": paired.device},
-        f"This computer is connected as the device {paired.device} of {paired.email}.\nNext: dpresence-client status online",
+        f"This computer is connected as the device {paired.device} of {paired.email}.",
+        "Next: dpresence-client status online",
     )
 
 
@@ -84,7 +85,7 @@ def _show(codes: PairingCodes, url: str, output: Output) -> None:
         output.hint(Rest(url).call("GET", f"/pair/qr?code={codes.user_code}", accept="text/plain"))
     page, minutes = codes.verification_uri_complete, codes.expires_in // 60
     shown = {"user_code": codes.user_code, "verification_uri": page, "expires_in": codes.expires_in}
-    output.result(shown, f"Open {page}\nThe page shows the code {codes.user_code}. It is valid for {minutes} minutes.")
+    output.result(shown, f"Open {page}", f"The page shows the code {codes.user_code}. It is valid for {minutes} minutes.")
 
 
 def _logout(options: argparse.Namespace, output: Output) -> None:

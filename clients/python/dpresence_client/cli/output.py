@@ -9,8 +9,8 @@ _CLEAR = "\x1b[H\x1b[2J"
 
 
 def printable(text: str) -> str:
-    """Return a text without characters that control a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+    """Return a text in one line, without characters that control a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.splitlines()))
 
 
 class Output:
@@ -24,12 +24,12 @@ class Output:
         self._stream = stream
         self.as_json = as_json
 
-    def result(self, value: Dict[str, Any], text: str) -> None:
+    def result(self, value: Dict[str, Any], *lines: str) -> None:
         """Write one result.
 
-        :param text: the same for people; text of others in it is made printable.
+        :param lines: the same for people; text of others in a line is made printable, and cannot begin another line.
         """
-        self._write(json.dumps(value) if self.as_json else "\n".join(printable(line) for line in text.split("\n")))
+        self._write(json.dumps(value) if self.as_json else "\n".join(map(printable, lines)))
 
     def hint(self, text: str) -> None:
         """Write a line for people only."""
