@@ -18,10 +18,14 @@ SHIPPED = {module: module.DEADLINE_SECONDS for module in (engine, postgresql)}
 SHIPPED_PRAGMAS = {name: getattr(sqlite, name) for name in ("_DURABLE", "_NONDURABLE")}
 
 
+ONE_BY_ONE = ("test_clocks.py", "test_tracker_redis_properties.py")
+"""Files of long tests, each of which may have a worker of its own."""
+
+
 class Scheduling(LoadFileScheduling):
     """Gives a worker one file after another, in the order of the folders. Two workers get half of the browser tests each, and a Chromium.
 
-    These come first: they mostly wait, and other workers use the processors meanwhile. Tests that sleep for a minute run side by side,
+    These come first: they mostly wait, and other workers use the processors meanwhile. Tests that take a minute each run side by side,
     and the tests of internal errors by kind of error.
     """
 
@@ -33,7 +37,7 @@ class Scheduling(LoadFileScheduling):
             return f"{folder}, {'first' if name < 'test_h' else 'second'} half"
         if name == "test_internal_errors.py":
             return f"{file}, {nodeid.rpartition('-')[2]}"
-        return nodeid if name == "test_clocks.py" else file
+        return nodeid if name in ONE_BY_ONE else file
 
 
 def pytest_configure(config: pytest.Config) -> None:

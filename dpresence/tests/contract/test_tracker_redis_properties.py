@@ -37,10 +37,10 @@ def of(name, make, examples, *marks):
         of("one tracker", one_tracker, 50, pytest.mark.faults),
         of("5 on 1", in_partitions(5, 1), 8),
         *(
-            of(f"{partitions} on {servers}", in_partitions(partitions, servers), 50, pytest.mark.faults)
+            of(f"{partitions} on {servers}", in_partitions(partitions, servers), 25, pytest.mark.faults)
             for partitions, servers in ((1, 1), (8, 1), (8, 3))  # the users of the events are in two partitions where there are several
         ),
-        of("8 in a cluster", in_cluster(8), 25, pytest.mark.faults),
+        of("8 in a cluster", in_cluster(8), 10, pytest.mark.faults),
     ],
 )
 def test_any_order_of_events_is_seen_as_the_merge_rule_says(request, make, examples):

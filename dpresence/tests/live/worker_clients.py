@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from websockets.exceptions import ConnectionClosed
 
+from dpresence.errors import CloseCode
+
 from .clients import Device
 
 
@@ -82,7 +84,18 @@ class Patient(threading.Thread):
 
 
 def read_updates(application, cursor):
-    """Listen for a second, or until the channel ends; return the updates that came and the next cursor."""
+    """Listen for a second, or until the channel ends; return the updates that came and the next cursor.
+
+    A worker that is being replaced may end the channel before it has answered: then nothing was read.
+    """
+    try:
+        return _read_updates(application, cursor)
+    except ConnectionClosed as closed:
+        assert closed.rcvd.code == CloseCode.STOPPING, closed
+        return [], cursor
+
+
+def _read_updates(application, cursor):
     with application.service(cursor) as app_service:
         assert cursor is None or app_service.recovery == "replayed"
         updates = []
