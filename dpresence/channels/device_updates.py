@@ -42,11 +42,13 @@ class UpdatingChannel(JsonChannel):
 
         Everything else returns None, so that only ``message`` and what it calls refuse, sign in or renew.
         """
-        frame, session = try_parse_update(payload), self.session
+        session = self.session
+        if now >= session.ends_at:  # also before the sign-in
+            return None
+        frame = try_parse_update(payload)
         if (
             frame is None
             or frame.email != session.email
-            or now >= session.ends_at  # also before the sign-in
             or frame.assertion is not None
             or self._ticket is not None
             or (frame.device is not None and frame.device != session.device)

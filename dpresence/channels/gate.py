@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import os
 import random
-import secrets
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -144,7 +144,7 @@ class Gate:
 
     def new_id(self) -> str:
         """Return an unguessable id, unique in this process, for a new connection."""
-        return f"{next(self._ids):x}-{secrets.token_hex(6)}"
+        return f"{next(self._ids):x}-{os.urandom(6).hex()}"
 
     def limit_to_files(self, files: int) -> None:
         """Lower the limits of connections to the limit of open files.

@@ -87,7 +87,7 @@ class Database:
             self._engine = sqlite.make_engine(parsed, busy_seconds=self.deadline_seconds * 0.8)
             if path:
                 self._reader = sqlite.make_reader(parsed)
-                self._writer = WriteGroup(sqlite.make_nondurable_writer(parsed), self._log_ready.is_set)
+                self._writer = WriteGroup(sqlite.make_nondurable_writer(parsed), self._log_ready.is_set, self._check_usable)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT") if at_server else self._engine
         if not (at_server and monkey.is_module_patched("select")):
             self._thread = ThreadPool(1)
@@ -173,7 +173,6 @@ class Database:
         for pause in _PAUSES:
             if not self._log_ready.wait(max(0.0, ends_at - time.monotonic())):
                 raise self._no_answer(self.deadline_seconds)
-            self._check_usable()
             try:
                 result = self._writer.run(work)
             except Locked:

@@ -37,11 +37,12 @@ class WriteGroup:
     """Collects writes and executes them together at the end of the iteration.
 
     :param ready: returns whether the connection may write now.
+    :param check: raises an error if it may not be used any more, which is then the result of all writes.
     """
 
-    def __init__(self, connection: sqlite.EventLoopConnection, ready: Callable[[], bool]) -> None:
+    def __init__(self, connection: sqlite.EventLoopConnection, ready: Callable[[], bool], check: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
-        self._ready = ready
+        self._ready, self._check = ready, check
         self._writes: list[_Write] = []
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -83,6 +84,7 @@ class WriteGroup:
         try:
             if not self._ready():
                 raise Locked
+            self._check()
             results = self._connection.run(lambda connection: [write.work(connection) for write in writes])
         except Exception as error:  # raised in the greenlet of each write
             reason = Locked() if sqlite.is_locked(error) else error
