@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from .errors import CloseCode
 from .model import Notification, Offset, Status
 
@@ -41,8 +43,10 @@ class DeliveryProgress:
 _NOTHING_SENT = DeliveryProgress()
 
 
-class DeviceSession:
-    """State of the device of one channel. Only ``service.device_sessions`` and ``service.delivery`` change it, besides ``status``.
+class DeviceSession(Struct, gc=False, eq=False):
+    """State of the device of one channel. It is in no cycle, so it needs no header for the garbage collector.
+
+    Only ``service.device_sessions`` and ``service.delivery`` change it, besides ``status``.
 
     :ivar user: id of the account; "" before the sign-in.
     :ivar email: the account's e-mail address.
@@ -59,23 +63,20 @@ class DeviceSession:
     :ivar ends_at: ``Clock.monotonic()`` at which the session ends.
     """
 
-    __slots__ = (
-        "_progress", "acknowledges", "began_at", "device", "digest", "email", "ends_at", "family", "inbox", "provider_session",
-        "revision", "shown", "status", "user",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.user = self.email = self.device = ""
-        self.status: Status = "offline"
-        self.acknowledges = self.inbox = False
-        self.family: str | None = None
-        self.provider_session: str | None = None
-        self.began_at = 0
-        self.revision = 0
-        self.digest = b""
-        self.ends_at = 0.0
-        self.shown: list[str] | None = None
-        self._progress: DeliveryProgress | None = None
+    user: str = ""
+    email: str = ""
+    device: str = ""
+    status: Status = "offline"
+    acknowledges: bool = False
+    inbox: bool = False
+    family: str | None = None
+    provider_session: str | None = None
+    began_at: int = 0
+    revision: int = 0
+    digest: bytes = b""
+    ends_at: float = 0.0
+    shown: list[str] | None = None
+    _progress: DeliveryProgress | None = None
 
     @property
     def progress(self) -> DeliveryProgress:

@@ -139,7 +139,7 @@ class SqlTickets(TicketStore):
         _use(connection, ticket, successor, rows[0][_FIELDS + 1 :])
         if successor:
             self._remember(successor, ticket.user)
-        return Redeemed(ticket, True, account, read_grants(connection, ticket.user) if wants_grants(ticket.user) else None)
+        return Redeemed(ticket, True, account, read_grants(connection, account.id) if wants_grants(account.id) else None)
 
     @reading()
     def tickets(self, connection: Connection, user: str, now: int) -> Sequence[Ticket]:
