@@ -56,10 +56,12 @@ class Connection(ConnectionBase):
         """Call ``function``, and continue the suspended run. A greenlet is needed only if there is more to do."""
         self.call_guarded(function, *arguments)
         if self.run_suspended:
-            if self._unread or self.closed or self._deferred or not self.nothing_received:
+            if self._unread or self._deferred or self._parser is not None or self.state is not OPEN:
                 self.start_run(self._run_resumed)
-            else:
+            elif self._suspended or self._reading_paused:
                 self.finish_run()
+            else:  # nearly always; ``finish_run`` would do no more
+                self.end_run()
 
     # Called by the handshake and the ticker
 
@@ -145,8 +147,6 @@ class Connection(ConnectionBase):
     def _now(self) -> float:
         return self._gate.clock.monotonic()
 
-    # Bodies of runs
-
     def on_readable(self) -> None:
         """Handle bytes that have arrived; an internal error ends the connection. Called in the event loop."""
         try:
@@ -166,8 +166,8 @@ class Connection(ConnectionBase):
     def _handle_small(self, data: bytes) -> bool:
         """Handle ``data`` if it is one message or pong in a read of its own; return False, without any effect, if not.
 
-        Nearly every read is an update or a pong, which is handled in the event loop. It saves the switch to a greenlet and back, and the
-        parser. Whatever is not ordinary, also what is to be refused, is handled by a run (docs/decisions/0023-small-updates-in-the-hub.md).
+        Nearly every read is an update or a pong. In the event loop, it needs no switch to a greenlet and back, and no parser. Whatever
+        is not ordinary, or is to be refused, is handled by a run (docs/decisions/0023-small-updates-in-the-hub.md).
         """
         channel = self.channel
         if channel is None or self.state is not OPEN or self.discards:

@@ -118,7 +118,10 @@ class UpdatingChannel(JsonChannel):
             self.refuse(result, text)
         else:
             self._confirm(frame.status, result)
-            self.accept(frame.id)
+            if frame.id is None and self._ticket is None:  # as ``accept``, without the calls
+                self.connection.send_frame(OK_FRAME)
+            else:
+                self.accept(frame.id)
 
     def _apply_update(self, frame: StatusUpdate) -> None:
         self._apply(frame.status)

@@ -83,11 +83,6 @@ class FrameReceiver:
         """Restart the ping timer: the peer is alive."""
         self._received_at = now
 
-    @property
-    def nothing_received(self) -> bool:
-        """True if no bytes wait, not even those of an incomplete message."""
-        return self._parser is None
-
     def next_event(self, now: float) -> Event | None:
         """Return the event of the next complete frame, or None.
 

@@ -22,7 +22,7 @@ from ...errors import BackendUnavailable
 from ...tasks import Task
 from .connection import RedisConnection
 from .connections import ConnectionFactory
-from .state import CONNECTED, state_of
+from .state import CONNECTED, OK, state_of
 from .watch import Watch
 
 log = logging.getLogger(__name__)
@@ -206,7 +206,8 @@ class BatchingClient:
                 results = execute([call.operation for call in wanted])
                 self._seconds.observe(time.monotonic() - began)
                 done = list(zip(wanted, results, strict=True))
-                self._server.state.answered(wrote=any(call.operation[0] == "ping" and not _is_error(result) for call, result in done))
+                if self._server.state.current != OK:
+                    self._server.state.answered(wrote=any(call.operation[0] == "ping" and not _is_error(result) for call, result in done))
                 self._loop.run_callback(_finish, done)
         except (RedisError, OSError) as error:
             self._server.unavailable(error)

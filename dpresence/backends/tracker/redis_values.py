@@ -19,6 +19,8 @@ from .cursors import offset_of
 
 _DECODED_AT_ONCE = 2000
 """Entries decoded without yielding to the event loop, which takes a few milliseconds; a feed may have very many."""
+_GRANTS_OF_UPDATE = 6
+"""Position of the grants in an operation ``update``."""
 _MIN_WEIGHT = 8
 """Weight of an operation on a user who has the maximum number of devices."""
 _WEIGHTS = {"read": 10, "view": 100, "trim": 200, "find_lost": 50, "postponed": 50, "ended_grace": 25, "users": 25}
@@ -150,6 +152,8 @@ def decode_entries(text: str, start: int) -> list[FeedEntry]:
 def weight(operation: Operation) -> int:
     """Return the approximate weight of an operation in a batch, in units of 20 microseconds; each grant of its user adds two."""
     name, longest = operation[0], 0
+    if name == "update":  # nearly all are updates. Its only list are the grants
+        return _MIN_WEIGHT + 2 * len(operation[_GRANTS_OF_UPDATE])
     for part in operation:
         if type(part) is list and len(part) > longest:
             longest = len(part)

@@ -145,7 +145,7 @@ def test_a_pong_is_handled_without_the_parser_and_counts_as_any_frame(receiver, 
     receiver.restart_ping_timer(100.0)
     receiver.ping_due(125.0, SETTINGS)
     assert [receiver.take_pong(frame(10, payload), 125.0) for _ in range(6)] == [True] * 5 + [False]
-    assert receiver.nothing_received and receiver.receive_deadline(SETTINGS) == 150.0
+    assert receiver._parser is None and receiver.receive_deadline(SETTINGS) == 150.0
 
 
 @pytest.mark.parametrize(
