@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib.resources import files
+from string import punctuation
 from typing import NamedTuple
 
 import idna
@@ -19,10 +20,14 @@ import regex
 from .dots import with_dots
 from .letters import as_letters
 
-DIRECTION_MARKS = "\u200e\u200f\u061c"
+ANY_LETTER = "\ue000"
+"""A character of no text, for one that may be any letter."""
+CUT = "\ue001"
+"""A character of no text."""
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 _MAX_EXPANSION = 4
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]")
+_PUNCTUATION = frozenset(punctuation)
 _MARK = regex.compile(r"\p{M}")
 _FORMATTED = regex.compile(
     r"[\p{Decomposition_Type=Super}\p{Decomposition_Type=Sub}\p{Decomposition_Type=Circle}\p{Decomposition_Type=Square}"
@@ -33,42 +38,43 @@ _LIKE_BARS = frozenset("\u01c0\u01c1\u01c2\u01c3\u0298\ua7f7")
 """Letters that can be confused with signs: they are clicks, and U+A7F7 is an epigraphic letter."""
 _INVERTED = {chr(first + at): chr(97 + at) for first in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)}
 """Letters in black circles and squares, and those of flags, which have no decomposition."""
-_SMALL_CYRILLIC_CAPITALS = dict(zip("вкмнт", "bkmht", strict=True))
 _LATIN_NAME = regex.compile(r"LATIN (?:(?:SMALL|CAPITAL) )?LETTER (?:[A-Z-]{2,} )*([A-Z])(?: |$)")
 """Unicode name of a variant of one letter: D WITH STROKE, OPEN E, TURNED M, SMALL CAPITAL C."""
+_SCRIPT = regex.compile(r"(?P<Latin>[\p{Script=Latin}\p{N}])|(?P<Han>\p{Script=Han})|(?P<Hiragana>\p{Script=Hiragana})|(?P<other>\p{L})|")
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _LATIN = regex.compile(r"\p{Script=Latin}")
+_WITH_GREEK = regex.compile(r"[A-Z]+[\u03b1-\u03c9]")
 _NOT_LATIN = regex.compile(r"[^\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]")
 
 
 def readings(text: str) -> Iterator[str]:
-    """Yield what a text can be read as. Each reading has a dot for every sign that counts as one."""
+    """Yield what a text can be read as. Each reading has a dot for every sign that counts as one, and ``CUT`` where an address may end."""
     if text.isascii():
         yield text
         return
     text = "".join(map(_short, text))
     plain = "".join(map(_plain_letter, text))
-    for one in dict.fromkeys(dotted for variant in dict.fromkeys((text, as_letters(plain))) for dotted in with_dots(variant)):
-        yield skeleton(one)
-        yield skeleton(_as_printed(one))
-        yield _as_host(one)  # for suffixes that are not ASCII, such as ``рф``
+    as_written = with_dots(text)
+    yield from (_read(one, True) for one in dict.fromkeys([*as_written, *with_dots(as_letters(plain))]))
+    yield from (_read(one, False) for one in as_written)  # for suffixes that are not ASCII, such as ``рф``
 
 
 def passes_for_latin(text: str) -> str | None:
     """Return the first word that mixes Latin letters with another script and looks entirely Latin, None without one.
 
-    This is a mixed-script confusable (UTS 39, section 4) of an ASCII word. ``Яndex`` and ``λProlog`` are not.
+    This is a mixed-script confusable (UTS 39, section 4) of an ASCII word. ``Яndex``, ``λProlog`` and ``TNF`` with a small alpha are not.
     """
     words = (word for word in _WORD.findall(text) if not word.isascii() and _LATIN.search(word) and _NOT_LATIN.search(word))
+    words = (word for word in words if not _WITH_GREEK.fullmatch(word))
     return next((word for word in words if skeleton(word).isascii()), None)
 
 
 def skeleton(text: str) -> str:
     """Return the ASCII text that a text can be confused with; characters without an ASCII counterpart stay.
 
-    Capital letters and direction marks are kept; combining marks and invisible characters are removed.
+    Capital letters are kept; combining marks and invisible characters are removed.
     """
-    return text if text.isascii() else "".join(_tables().similar.get(char) or _look(char, True) for char in text)
+    return text if text.isascii() else "".join(_look(char, True) for char in text)
 
 
 def load() -> None:
@@ -76,28 +82,33 @@ def load() -> None:
     _tables()
 
 
-def _as_host(text: str) -> str:
-    """Return a text as a browser maps a host name, except that capital letters and direction marks are kept."""
-    return text if text.isascii() else unicodedata.normalize("NFC", "".join(_look(char, False) for char in text))
+def _read(text: str, to_ascii: bool) -> str:
+    """Return what a text looks like, or as a browser maps a host name, with ``CUT`` where an address may end.
+
+    It ends where the script changes, because some do not separate words by spaces (``bank.com登录``), or the form: ``bank.com²``.
+    """
+    found, last = "", ""
+    for char in text:
+        kind = _kind(char)
+        found += (CUT if kind and last and kind != last else "") + _look(char, to_ascii)
+        last = last if kind is None else kind
+    return found if to_ascii else unicodedata.normalize("NFC", found)
 
 
-def _as_printed(text: str) -> str:
-    """Return a text with spaces for characters that look like punctuation, and small capitals as plain letters: ``bank.com²``."""
-    return text if text.isascii() else "".join(_print(char) for char in text)
+@lru_cache(maxsize=4096)
+def _kind(char: str) -> str | None:
+    """Return the script or form of a character, "" for one of no word, None for one that belongs to the one before it."""
+    if _FORMATTED.match(char) or char in _tables().signs or char in _LIKE_BARS or char in _INVERTED:
+        return "form"
+    if _MARK.match(char) or _UNSEEN.match(char):
+        return None
+    return _SCRIPT.match(char).lastgroup or ""
 
 
 @lru_cache(maxsize=4096)
 def _short(char: str) -> str:
     """Return a character, or one of no text for one that stands for many, as does U+FDFA: all readings of it would take long."""
-    return char if len(unicodedata.normalize("NFKC", char)) <= _MAX_EXPANSION else "\ue000"
-
-
-@lru_cache(maxsize=4096)
-def _print(char: str) -> str:
-    _, found, letter = unicodedata.name(char, "").partition("LATIN LETTER SMALL CAPITAL ")
-    if found and len(letter) == 1:
-        return letter.lower()
-    return " " if _FORMATTED.match(char) or char in _tables().signs or char in _LIKE_BARS else _SMALL_CYRILLIC_CAPITALS.get(char, char)
+    return char if len(unicodedata.normalize("NFKC", char)) <= _MAX_EXPANSION else ANY_LETTER
 
 
 @lru_cache(maxsize=4096)
@@ -115,8 +126,8 @@ def _plain_letter(char: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _look(char: str, to_ascii: bool) -> str:
-    if char in DIRECTION_MARKS:
-        return char
+    if to_ascii and char in _tables().similar:
+        return _tables().similar[char]
     try:
         mapped = idna.uts46_remap(char, std3_rules=False)
     except idna.InvalidCodepoint:
@@ -149,7 +160,7 @@ def _tables() -> _Tables:
     similar = {char: found for char, like in likes.items() if (found := next((one for one in like if one in _PLAIN), None))}
     others = {char: like for char, like in likes.items() if char not in similar and not _MARK.match(char)}
     with_mark = {char: found for char, like in others.items() if (found := next(filter(None, map(_letters, like)), None))}
-    signs = frozenset(char for char, like in others.items() if char.isalpha() and any(map(str.isascii, like)))
+    signs = frozenset(char for char, like in others.items() if char.isalpha() and not _PUNCTUATION.isdisjoint(like))
     return _Tables(_INVERTED | similar, with_mark, signs)
 
 

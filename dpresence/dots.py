@@ -28,8 +28,9 @@ _MIDDLE = (
     r"\N{BLACK CIRCLE}\N{WHITE BULLET}\N{INVERSE BULLET}\N{BLACK LARGE CIRCLE}\N{MEDIUM BLACK CIRCLE}\N{BLACK CIRCLE FOR RECORD}"
     r"\N{BLACK SMALL SQUARE}\N{BLACK VERY SMALL SQUARE}\N{BLACK SLIGHTLY SMALL CIRCLE}\N{WHITE SMALL SQUARE}\N{BLACK MEDIUM SMALL SQUARE}"
     r"\N{BLACK SQUARE}\N{MEDIUM WHITE CIRCLE}\N{FISHEYE}\N{RING OPERATOR}\N{STENOGRAPHIC FULL STOP}\N{MODIFIER LETTER LOW RING}"
-    r"\N{ARABIC SYMBOL DOT BELOW}\N{ARABIC FULL STOP}\N{BRAILLE PATTERN DOTS-2}\N{BRAILLE PATTERN DOTS-5}"
+    r"\u0887\u1390\N{ARABIC SYMBOL DOT BELOW}\N{ARABIC FULL STOP}\N{BRAILLE PATTERN DOTS-2}\N{BRAILLE PATTERN DOTS-5}"
 )
+BETWEEN_WORDS = _MIDDLE + _RAISED
 _ASIAN = r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}"
 # Ends of words that are also top-level domains: Catalan ones after l·l, and French, German and Spanish ones that name all genders, each
 # after the letters that it follows.
@@ -42,7 +43,7 @@ _ENDS = r"""
 _ENGLISH = r"(?!(?:com|net|org)\b) (?-i:[A-Z][A-Za-z]*)\b"
 _BETWEEN_LABELS = regex.compile(
     rf"""(?xi)
-    (?<=[\p{{L}}\p{{M}}\p{{N}}]) [{_MIDDLE}{_RAISED}] \p{{M}}* (?=[\p{{L}}\p{{N}}]) (?![{_ASIAN}])
+    (?<=[\p{{L}}\p{{M}}\p{{N}}]) [{BETWEEN_WORDS}] \p{{M}}* (?=[\p{{L}}\p{{N}}]) (?![{_ASIAN}])
     (?! (?:{_ENDS})\b | (?<=[{_ASIAN}].)(?:{_ENGLISH}) )
     """
 )

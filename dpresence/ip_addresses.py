@@ -20,10 +20,12 @@ _STARTS = r"(?<![\p{L}\p{N}]|[\p{L}\p{N}][.-])"
 _ENDS = r"(?![\p{L}\p{N}]|\.\p{N})"
 _IPV4 = regex.compile(
     rf"""(?x)
+    (?=[0-9lIoOhH]) (?:
       {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{3}}) {_ENDS}
     | {_STARTS} ({_HEX} (?:\.{_NUMBER}){{1,2}}) {_ENDS}                                             # 0x7f.1
     | (?i:https?)://(?:[^\s/?\#@]*@)? ({_NUMBER} (?:\.{_NUMBER}){{1,2}}) {_ENDS}                          # http://127.1
     | {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{1,2}} | {_HEX} | [0-9]{{9,10}}) (?=:{_PORT}{_ENDS})    # 127.1:8080
+    )
     """
 )
 """An address of four numbers; and one of fewer where it is not a version, a price or a time."""

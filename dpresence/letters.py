@@ -40,8 +40,9 @@ _ALPHABETIC = r"\p{Script=Greek}\p{Script=Cyrillic}"
 _AS_LATIN = {shape: letter for letter, shapes in _SHAPES.items() for shape in shapes}
 _IN_ANY_RUN = str.maketrans({shape: letter for shape, letter in _AS_LATIN.items() if not regex.match(f"[{_ALPHABETIC}]", shape)})
 _IN_LATIN = str.maketrans(_AS_LATIN)
+_SIGNS = "".join(shape for shape in _AS_LATIN if regex.match(r"\p{S}", shape))
 _RUN = regex.compile(
-    rf"[\p{{Script=Latin}}{_ALPHABETIC}\p{{M}}0-9{regex.escape(''.join(_AS_LATIN))}]{{3,}}|[\p{{Script=Latin}}{_ALPHABETIC}]{{2}}"
+    rf"[\p{{Script=Latin}}{_ALPHABETIC}\p{{M}}0-9{regex.escape(''.join(_AS_LATIN))}]{{3,}}|[\p{{Script=Latin}}{_ALPHABETIC}{_SIGNS}]{{2}}"
 )
 _HAS_LATIN = regex.compile(r"\p{Script=Latin}")
 
@@ -49,7 +50,7 @@ _HAS_LATIN = regex.compile(r"\p{Script=Latin}")
 def as_letters(text: str) -> str:
     """Return a text with Latin letters for characters of their shape, in runs of three or more of either kind.
 
-    A Greek or Cyrillic letter is replaced only beside Latin ones, as ``рок`` is a word, and also in a run of two.
+    A Greek or Cyrillic letter is replaced only beside Latin ones, as ``рок`` is a word, and also in a run of two, as is a symbol.
     """
     return text if text.isascii() else str(_RUN.sub(_in_latin, text))
 

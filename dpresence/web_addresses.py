@@ -5,30 +5,26 @@ Each reading of a name is compared with the public suffix list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 import idna
 import regex
 
 from . import confusables, suffixes
-from .abbreviations import is_abbreviation, is_name
-from .confusables import DIRECTION_MARKS
+from .abbreviations import spaced
+from .confusables import ANY_LETTER, CUT
 from .ip_addresses import ip_addresses
-from .suffixes import is_registrable, is_suffix, top_levels
+from .suffixes import KNOWN, OF_HOSTS, endings, is_registrable, is_suffix
 
-_ANY_LETTER = "\ue000"
-"""A character of no text, for a symbol that is read as a letter."""
-_LABEL = rf"[\p{{L}}\p{{M}}\p{{N}}{_ANY_LETTER}{DIRECTION_MARKS}-]+"
+_LABEL = rf"[\p{{L}}\p{{M}}\p{{N}}{ANY_LETTER}{CUT}-]+"
 _RUN = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
-_DIRECTION_MARK = regex.compile(f"[{DIRECTION_MARKS}]")
-_SYMBOL = regex.compile(r"[\p{S}\p{Pc}]")
+_DIRECTION_MARK = regex.compile(r"[\u200e\u200f\u061c]")
+_INNER_MARK = regex.compile(rf"(?<=\S){_DIRECTION_MARK.pattern}(?=\S)")
+_SYMBOL = regex.compile(r"(?V1)[\p{S}\p{Pc}]|(?<=\.[\p{L}\p{N}]{0,2})[\p{P}--[.\-/]](?=[\p{L}\p{N}]{1,3}(?![\p{L}\p{N}]))")
+"""Symbols, and punctuation in a label as short as the suffixes that everybody knows: ``c@m``."""
 _HOST = regex.compile(r"(?i)https?://(?:[^\s/?#@]*@)?([\p{L}\p{N}][\p{L}\p{M}\p{N}_-]*+)(?!\.[\p{L}\p{N}])")
 """A host without a dot after a scheme: ``http://localhost``."""
-# In scripts that do not separate words by spaces, a suffix ends where the script changes: ``bank.com登录``.
-_ONE_SCRIPT = regex.compile(
-    r"[\p{Script=Latin}0-9]+|\p{Script=Han}+|\p{Script=Hiragana}+|[^\p{Script=Latin}\p{Script=Han}\p{Script=Hiragana}]+"
-)
 _RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 
 
@@ -51,7 +47,15 @@ def other_address(text: str, domain: str) -> str | None:
     :param domain: the application's domain, canonical; empty: every address is another one.
     """
     found = addresses(_with_ascii(domain, text) if "xn--" in domain else text)
-    return next((address for address in found if not f".{address}".endswith(f".{domain or '.'}")), None)
+    return next((address for address in found if not _is_own(address, domain)), None)
+
+
+def _is_own(address: str, domain: str) -> bool:
+    """Return whether an address is a domain or a subdomain of it, and no subdomain such as ``bank.com.example.org``."""
+    if not domain or not f".{address}".endswith(f".{domain}"):
+        return False
+    below = address.removesuffix(domain).split(".")[1:-1]
+    return not any(len(suffix) == 2 or suffix in KNOWN - OF_HOSTS for label in below for suffix in endings(label))
 
 
 def _with_ascii(domain: str, text: str) -> str:
@@ -64,10 +68,11 @@ def _with_ascii(domain: str, text: str) -> str:
 def addresses(text: str) -> tuple[str, ...]:
     """Return the parts of a text that look like web addresses, in lower case.
 
-    With right-to-left characters between them, the labels may be displayed in reverse order, so this order is checked as well.
+    With right-to-left characters or marks between them, the labels may be displayed in reverse order, so this order is checked as well.
     """
-    readings = dict.fromkeys(confusables.readings(text))
-    return tuple(dict.fromkeys(found for reading in readings for found in _in_reading(reading)))
+    reverse = _INNER_MARK.search(text) is not None
+    readings = dict.fromkeys(confusables.readings(spaced(_DIRECTION_MARK.sub("", text))))
+    return tuple(dict.fromkeys(found for reading in readings for found in _in_reading(reading, reverse)))
 
 
 def load() -> None:
@@ -76,20 +81,22 @@ def load() -> None:
     confusables.load()
 
 
-def _in_reading(text: str) -> Iterator[str]:
-    yield from (found for labels in _runs(text) if (found := _address(labels)))
-    yield from (host.lower() for host in _HOST.findall(text))
-    yield from ip_addresses(text)
+def _in_reading(text: str, reverse: bool) -> Iterator[str]:
+    yield from (found for labels in _runs(text, reverse) if (found := _address(labels)))
+    whole = text.replace(CUT, "")
+    yield from (host.lower() for host in _HOST.findall(whole))
+    for one in dict.fromkeys((whole, text.replace(CUT, " "))):
+        yield from ip_addresses(one)
 
 
-def _runs(text: str) -> Iterator[list[str]]:
+def _runs(text: str, reverse: bool) -> Iterator[list[str]]:
     """Yield the labels of each run with dots. A symbol is read both as the end of a label and as a letter: ``Bank®.com``."""
     if "." not in text:
         return
-    for run in dict.fromkeys([*_RUN.findall(text), *_RUN.findall(_SYMBOL.sub(_ANY_LETTER, text))]):
-        labels = _DIRECTION_MARK.sub("", run).split(".")
+    for run in dict.fromkeys([*_RUN.findall(text), *_RUN.findall(_SYMBOL.sub(ANY_LETTER, text))]):
+        labels = run.split(".")
         yield labels
-        if _RIGHT_TO_LEFT.search(run):
+        if reverse or _RIGHT_TO_LEFT.search(run):
             yield labels[::-1]
 
 
@@ -98,28 +105,10 @@ def _address(labels: list[str]) -> str | None:
 
     Examples are ``bank.com.login``, ``bank.com-login`` and ``bank.com登录``.
     """
+    plain = [label.replace(CUT, "") for label in labels]
     for at in range(len(labels) - 1, 0, -1):
-        for last, suffix in _last_labels(labels[at]):
-            if _is_address(labels[:at], last, suffix):
-                return ".".join([*labels[:at], suffix]).lower().replace(_ANY_LETTER, "x")
+        for suffix in endings(labels[at]):
+            name = ".".join([*plain[:at], suffix]).lower()
+            if is_registrable(name) or is_suffix(name):
+                return name.replace(ANY_LETTER, "x")
     return None
-
-
-@lru_cache(maxsize=4096)
-def _last_labels(label: str) -> tuple[tuple[str, str], ...]:
-    """Return what a label is or begins with and can end an address, each with the top-level domain that it looks like."""
-    begins = label.split("-", maxsplit=1)[0]
-    found = dict.fromkeys([label, begins, *_ONE_SCRIPT.findall(begins)[:1]])
-    return tuple((last, suffix) for last in found for suffix in top_levels(last))
-
-
-def _is_address(before: Sequence[str], last: str, suffix: str) -> bool:
-    """Return whether labels form a domain that can be registered, a subdomain of one, or a suffix of several labels: ``gov.uk``.
-
-    :param last: the last label as it is spelled.
-    :param suffix: the top-level domain that it looks like.
-    """
-    if is_name([*before, last]):
-        return False
-    name = ".".join([*before, suffix]).lower()
-    return is_registrable(name) or (is_suffix(name) and not is_abbreviation(before[0]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dpresence.abbreviations import ABBREVIATIONS
+from dpresence.abbreviations import ABBREVIATIONS, PARTICLES
 from dpresence.web_addresses import addresses, other_address
 
 READ_AS = {
@@ -25,7 +25,8 @@ READ_AS = {
     "Vol.At": "vol.at",
     "Mr.Tv": "mr.tv",
     "Dr.ve": "dr.ve",
-    "Acme.ve Tic.": "acme.ve",
+    "Acme.ve": "acme.ve",
+    "acme.ve Tic.": "acme.ve",
     "T.Me": "t.me",
     "T.ME": "t.me",
     "X.Ai": "x.ai",
@@ -44,7 +45,36 @@ READ_AS = {
     "\u0433.\u043c\u043e\u0441\u043a\u0432\u0430": "\u0433.\u043c\u043e\u0441\u043a\u0432\u0430",
     "\u0433.\u041a\u043e\u043c": "\u0433.\u043a\u043e\u043c",
     "A.\u092d\u093e\u0930\u0924": "a.\u092d\u093e\u0930\u0924",
-    "1.\u05d9\u05e9\u05e8\u05d0\u05dc": "1.\u05d9\u05e9\u05e8\u05d0\u05dc",
+    "paypal.\u5065\u5eb7": "paypal.\u5065\u5eb7",
+    "B\u00e4nk.\u0e44\u0e17\u0e22": "bank.\u0e44\u0e17\u0e22",
+    # a word that looks Latin between others that do
+    "\u0440\u0430\u0443\u0440\u0430\u0443.\u0441\u043e": "paypay.co",
+    "\u0411\u0430\u043d\u043a.\u0441\u043e\u043c": "bank.com",
+    "\u0411\u0430\u043d\u043a.\u0440\u0444": "\u0431\u0430\u043d\u043a.\u0440\u0444",
+    "\u0441\u0431\u0435\u0440\u0431\u0430\u043d\u043a.\u0440\u0443": "c6ep6a\u043d\u043a.py",
+    # a particle, and the word for a number, have a name or a number after them
+    "Sparkasse.de Login": "sparkasse.de",
+    "J.de": "j.de",
+    "J.de login": "j.de",
+    "X.ai Login": "x.ai",
+    "T.me Support": "t.me",
+    "paypal.no": "paypal.no",
+    "paypal.no 5": "paypal.no",
+    "DNB.no. Login": "dnb.no",
+    "Dr.com. Login": "dr.com",
+    "T.ME. Login": "t.me",
+    "Sparkasse.de. Login": "sparkasse.de",
+    # characters that are read as others
+    "X.\u0421om": "x.com",
+    "J.\u041erg": "j.org",
+    "J.Or\u0261": "j.org",
+    "X.C\u00f8m": "x.com",
+    "X.Inf\u2295": "x.info",
+    "paypal\u2024Co.KG": "paypal.co.kg",
+    "K\u00f6ln\u00b7Com": "koln.com",
+    "Paypal\u00b7\u0421om": "paypal.com",
+    "Amazon\u00b7De": "amazon.de",
+    "www.Paypal\u00b7Live": "www.paypal.live",
     "\u4eac.\u4e2d\u56fd": "\u4eac.\u4e2d\u56fd",
     "\u0441\u0431.\u041c\u043e\u0441\u043a\u0432\u0430": "\u0441\u0431.\u043c\u043e\u0441\u043a\u0432\u0430",
 }
@@ -74,11 +104,28 @@ def test_a_word_after_an_abbreviation_an_initial_or_an_ordinal_makes_no_address(
     assert addresses(text) == ()
 
 
+HONEST = """
+    г.Сочи  г.Самара  г.Томск  ул.Советская  ул.Маркса  м.Суми  гр.София  с.Соколово  Αγ.Νικόλαος  Δρ.Μάρκος  Οδ.Σοφίας
+    100_кв.км  500_куб.см  Пн.Вт.  гос.во  и.о.директора  Παπαδόπουλος.ΑΕ  Αφοί.ΟΕ  Λάμδα.ΕΕ
+    Art.Nr._123  Tel.Nr.  Org.nr._5  Cad.No:5  Sok.No:3  H.No._5  H.No.5  Mah.Sok.No:_3  Best.-Nr._7
+    Dr.med.  Dr.med._Müller  Dipl.Ing.  TS.BS._Nguyễn  S.A.de_C.V.  J.de_Vries  M.de_Souza  C.so_Vittorio  Sig.na_Rossi  S.to_Stefano
+    San.ve_Tic.  M.Sc._Chess  B.Sc_Physics
+    1.游戏  2.健康  Dr.健康  บจก.ไทย  श्री.भारत_पाटील  1.ישראל  F.C.Barcelona⚽  (Dr.House)  Foo/Dr.House
+    Köln·Berlin  Café·Bar  Rock•Pop•Bar  KÖLN·BERLIN
+"""  # noqa: RUF001
+
+
+@pytest.mark.parametrize("text", HONEST.split())
+def test_places_companies_numbers_and_titles_make_no_address(text: str) -> None:
+    assert addresses(text.replace("_", " ")) == ()
+
+
 def test_abbreviations_are_listed_without_accents_and_as_they_are_capitalised() -> None:
     assert all(word.istitle() and word.isascii() for word in ABBREVIATIONS)
 
 
 def test_the_contract_lists_the_abbreviations() -> None:
     text = (Path(__file__).parents[3] / "docs/protocol.md").read_text(encoding="utf-8")
-    listed = text.partition("with accents or without: ")[2].partition(".\n")[0].replace("; of trades", "")
+    listed = text.partition("with accents or without: ")[2].partition(".\n")[0]
     assert set(listed.split()) == ABBREVIATIONS
+    assert f"one of {', '.join(sorted(PARTICLES)[:-1])} and {max(PARTICLES)}" in " ".join(text.split())

@@ -63,6 +63,7 @@ READ_AS = {
     "paypal.\u043fet": "paypal.net",
     "yandex.\u044fu": "yandex.ru",
     "bank.d\u03b5": "bank.de",
+    "sparkasse.\u2202e": "sparkasse.de",
     "paypal.n\u03b5t": "paypal.net",
     # any sign or letter for the missing one of a suffix that everybody knows
     "paypal.\u00a2om": "paypal.com",

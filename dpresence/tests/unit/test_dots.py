@@ -43,6 +43,8 @@ READ_AS = {
     "bank\u2e30com": "bank.com",
     "bank\u4e36com": "bank.com",
     "bank\u25cfcom": "bank.com",
+    "bank\u0887com": "bank.com",
+    "bank\u1390com": "bank.com",
     "bank\u25e6com": "bank.com",
     "bank\u26abcom": "bank.com",
     "bank\u25aacom": "bank.com",

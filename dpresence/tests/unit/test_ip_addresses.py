@@ -75,6 +75,14 @@ READ_AS = {
     "::1": "::1",
     "::FFFF:7F00:1": str(ip_address("::ffff:7f00:1")),
     "::ffff:127.0.0.1": "127.0.0.1",
+    # beside letters of scripts without spaces, and of other alphabets
+    "\u8bf7\u8bbf\u95ee127.0.0.1\u767b\u5f55": "127.0.0.1",
+    "\u043d\u0430127.0.0.1": "127.0.0.1",
+    "\u043d\u04302001:db8::1": "2001:db8::1",
+    # with marks of direction, which are not seen
+    "\u05d0 127\u200e.0.0.1": "127.0.0.1",
+    "\u05d0 [2001\u200e:db8::1]": "2001:db8::1",
+    "\u05d0 1\u200f.0\u200f.0\u200f.127": "1.0.0.127",
     # any other host after a scheme
     "http://localhost": "localhost",
     "https://bank:8080/login": "bank",
@@ -95,7 +103,7 @@ def test_an_ip_address_is_found_in_any_notation(text: str, address: str) -> None
         "2024-10-12T10:30:45", "2024:10:12", "10.30-12.00", "4.5:1", "16:9", "1920:1080", "1.0x2.0", "2.0x4", "10.000.000", "1.000.000,50",
         "192.168", "0xCAFE", "0xDEADBEEF", "0x10:2024", "EN 1.4301:2020", "Half-Life 2.5:1999",
         "007.5", "Tel. 2130706433", "20241012:1830", "9.99/7", "1.2.3.L", "1.2.i.4",
-        "v1.2.3.4", "1.2.3", "1.2.3.4.5", "1.2.3.256", "I.O.I.O", "Apollo.1.2.3", "Release.1.2.3.4", "release-1.2.3.4",
+        "v1.2.3.4", "release1.2.3.4", "1.2.3", "1.2.3.4.5", "1.2.3.256", "I.O.I.O", "Apollo.1.2.3", "Release.1.2.3.4", "release-1.2.3.4",
         "\u0661\u0660.\u0665", "\u0663.\u0661\u0664", "\uff12.\uff15", "\u0967.\u0968", "\u0661\u0660:\u0663\u0660",
         "std::vector", "Ada::Beef", "Chapter 3::4", "Level 1::2", "cafe::babe", "00:1b:44:11:3a:b7", "10:30::", "Ace::1", "2024::10",
         "[1]", "[a:b]", "[12:30]", "http://", "What is https:// ?", "http://--", "chess://2.5", "http://chess.example.org",

@@ -22,7 +22,7 @@ HONEST = [
     "\u05e9\u05dc\u05d5\u05dd!\u200f", "\u05d7\u05d1\u05e8\u05d4 (C++)\u200f", "\u200e\u0634\u0637\u0631\u0646\u062c 3-2\u200e",
     "\u0645\u06cc\u200c\u0634\u0648\u062f", "\u0915\u094d\u200d\u0937", "\u0dc1\u0dca\u200d\u0dbb\u0dd3", "\u845b\U000e0100\u57ce",
     "\u182e\u180b\u1823\u180e\u1820", "\u0647\u200d \u0639\u0645\u0631",
-    "\u042fndex", "\u03bbProlog", "\u00b5Torrent", "\u0394T", "\u30c6\u30b9\u30c8ABC", "\uff42\uff41\uff4e\uff4b",
+    "\u042fndex", "\u03bbProlog", "TNF\u03b1", "IFN\u03b3", "\u00b5Torrent", "\u0394T", "\u30c6\u30b9\u30c8ABC", "\uff42\uff41\uff4e\uff4b",
     "\u0623\u0650\u0651\u0647\u0652\u0644\u0627", "\u05d1\u05bc\u05b0\u05e8",
 ]  # fmt: skip
 
@@ -91,7 +91,8 @@ def test_marks_that_reach_beyond_their_letter_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["b\u0430nk", "My B\u0430nk", "\u03b1pple", "P\u0430y\u0440\u0430l", "c\u043em", "\u0391mazon", "g\u13a0t"]
+    "text",
+    ["b\u0430nk", "My B\u0430nk", "\u03b1pple", "P\u0430y\u0440\u0430l", "c\u043em", "\u0391mazon", "PAYPA\u0399", "Vis\u03b1", "g\u13a0t"],
 )
 def test_a_word_of_two_scripts_that_passes_for_latin_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^with each word in one script, unlike "):

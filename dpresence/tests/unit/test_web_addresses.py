@@ -75,6 +75,19 @@ READ_AS = {
     "GOV.UK": "gov.uk",
     "github.io": "github.io",
     "police.uk": "police.uk",
+    # marks of direction
+    "\u05d0 paypal\u200e\u2044com": "paypal.com",
+    "\u05d0 paypal.c\u200eom": "paypal.com",
+    # punctuation for a letter of a suffix that everybody knows
+    "paypal.c@m": "paypal.com",
+    "paypal.c\u2022m": "paypal.com",
+    "paypal.c*m": "paypal.com",
+    "paypal.n&t": "paypal.net",
+    # letters and digits in another form in the suffix and after it
+    "bank.\u217dom\u00bd": "bank.com",
+    "paypal.\u24d2om\u2460": "paypal.com",
+    "bank.\U0001f152om\u01c0Login": "bank.com",
+    "paypal.com\U0001f150": "paypal.com",
     # letters and digits in another form, also after an address, and letters like signs
     "sparkasse.\U0001f173\U0001f174": "sparkasse.de",
     "amazon.\U0001f172\U0001f17e.\U0001f184\U0001f17a": "amazon.co.uk",
@@ -203,6 +216,16 @@ def test_the_own_domain_may_be_written_in_its_own_letters() -> None:
         assert other_address(name, own)
 
 
+@pytest.mark.parametrize("name", ["app.attacker.org", "www.app.attacker.org", "attacker.org", "v2.api.attacker.org"])
+def test_a_subdomain_of_the_own_domain_may_have_several_labels(name: str) -> None:
+    assert other_address(name, "attacker.org") is None
+
+
+@pytest.mark.parametrize("name", ["paypal.com.attacker.org", "paypal.com.sign-in.attacker.org", "paypal.com-login.attacker.org"])
+def test_an_address_before_the_own_domain_is_another_one(name: str) -> None:
+    assert other_address(name, "attacker.org") == name
+
+
 @pytest.mark.parametrize(
     "name", ["notchess.example.org", "example.org", "chess.example.org.evil.example", "chess.example.org evil.example"]
 )
@@ -240,6 +263,16 @@ WORST += [
     "\ufdfa." * 125,
     "\ufdfa" * 254,
 ]
+
+
+def test_characters_that_were_never_seen_cost_little() -> None:
+    load()
+    signs = [char for char in map(chr, range(0xA1, 0x3000)) if char.isprintable()]
+    texts = [".".join(signs[number::80])[:127] + "\u00b7com".join(signs[number::160])[:127] for number in range(80)]
+    start = time.process_time()
+    for text in texts:
+        addresses(text)
+    assert (time.process_time() - start) / len(texts) < 0.01
 
 
 @pytest.mark.parametrize("text", WORST)
