@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import gevent
 
@@ -125,7 +125,10 @@ class PartitionReader:
                     return None
                 if isinstance(entries, BackendUnavailable):
                     failed.append(entries)
-                elif entries:
+                    feed.slow.add(part)
+                    continue
+                feed.slow.discard(part)
+                if entries:
                     found += entries[:share]
                     reached[part] = found[-1].offset
                     parts += [part] if len(entries) >= share else []
@@ -153,8 +156,28 @@ class PartitionReader:
 
     def _read_each(self, feed: _Feed, appid: str, parts: Sequence[int], offsets: Sequence[int], limit: int) -> dict[int, Entries]:
         """Read up to ``limit`` entries of each of these parts, or more of one that was read before; leave out those that are slow."""
+        if len(parts) == 1 and parts[0] not in feed.slow:
+            return self._read_one(feed, appid, parts[0], offsets[parts[0]], limit)
         readings = {part: self._reading(feed, appid, part, offsets[part], limit) for part in parts}
-        gevent.joinall([reading for part, reading in readings.items() if part not in feed.slow], PATIENCE_SECONDS)
+        awaited = [reading for part, reading in readings.items() if part not in feed.slow]
+        return self._results(feed, appid, offsets, readings, awaited)
+
+    def _read_one(self, feed: _Feed, appid: str, part: int, offset: int, limit: int) -> dict[int, Entries]:
+        """Read one part without a greenlet of its own, which is cheaper; with one if that takes too long."""
+        with gevent.Timeout(PATIENCE_SECONDS, False):
+            return {part: self._read_part(feed, appid, part, offset, limit)}
+        return self._results(feed, appid, {part: offset}, {part: self._reading(feed, appid, part, offset, limit)}, [])
+
+    def _results(
+        self,
+        feed: _Feed,
+        appid: str,
+        offsets: Sequence[int] | Mapping[int, int],
+        readings: Mapping[int, gevent.Greenlet],
+        awaited: Sequence[gevent.Greenlet],
+    ) -> dict[int, Entries]:
+        """Wait for some readings, and return the results of those that have ended; the others are kept."""
+        gevent.joinall(awaited, PATIENCE_SECONDS)
         feed.slow.update(part for part, reading in readings.items() if not reading.ready())
         if feed.all_slow:
             gevent.joinall(readings.values())
@@ -162,26 +185,24 @@ class PartitionReader:
         for part, reading in readings.items():
             if reading.ready():
                 found[part] = reading.get()
-                (feed.slow.add if isinstance(found[part], BackendUnavailable) else feed.slow.discard)(part)
             else:
                 self._keep(feed, appid, part, offsets[part], reading)
         return found
 
     def _reading(self, feed: _Feed, appid: str, part: int, offset: int, limit: int) -> gevent.Greenlet:
         """Return the greenlet that reads a part; a late one is not started twice."""
-
-        def read() -> Entries:
-            signals = feed.signals[part]
-            try:
-                entries = self._parts[part].read(appid, offset, limit)
-            except BackendUnavailable as error:
-                return error
-            if entries is not None and len(entries) < limit:
-                feed.read_to_end(part, entries[-1].offset if entries else offset, signals)
-            return entries
-
         late = feed.late.pop((part, offset), None)
-        return gevent.spawn(read) if late is None else late  # one that is done is false
+        return gevent.spawn(self._read_part, feed, appid, part, offset, limit) if late is None else late  # one that is done is false
+
+    def _read_part(self, feed: _Feed, appid: str, part: int, offset: int, limit: int) -> Entries:
+        signals = feed.signals[part]
+        try:
+            entries = self._parts[part].read(appid, offset, limit)
+        except BackendUnavailable as error:
+            return error
+        if entries is not None and len(entries) < limit:
+            feed.read_to_end(part, entries[-1].offset if entries else offset, signals)
+        return entries
 
     def _keep(self, feed: _Feed, appid: str, part: int, offset: int, reading: gevent.Greenlet) -> None:
         """Keep a late reading, and have the feed read again when it is done."""

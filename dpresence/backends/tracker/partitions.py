@@ -61,7 +61,8 @@ class PartitionedTracker(Tracker):
         self._part_of = part_of
         self._listeners: list[Listener] = []
         self._reader = PartitionReader(parts, partial(self._notify, "feed"))
-        self._encoded: list[tuple[int, str, str]] = [(-1, "", "")] * len(parts)  # the last offset of each part, its epoch and its text
+        self._encoded: Offsets = (-1,) * len(parts)  # the offset of the last cursor, and of each part of it the epoch and the text
+        self._encoded_epochs, self._texts = [""] * len(parts), [""] * len(parts)
         self._relocation = Relocation(relocate)
         self._readers: list[Callable[[str], bool]] = []
         for number, part in enumerate(parts):
@@ -233,11 +234,12 @@ class PartitionedTracker(Tracker):
         return sum(part.length(one) for part, one in zip(self._parts, offset, strict=True))
 
     def cursor(self, offset: Offsets) -> str:
-        encoded = self._encoded
-        for number, one in enumerate(offset):  # most parts are where they were in the frame before
-            if encoded[number][0] != one:
-                encoded[number] = (one, *encode_part(self._parts[number].cursor(one)))
-        return join(tuple(epoch for _, epoch, _ in encoded), [text for _, _, text in encoded])
+        if offset != self._encoded:
+            for number, (one, before) in enumerate(zip(offset, self._encoded, strict=True)):
+                if one != before:  # most parts are where they were in the frame before
+                    self._encoded_epochs[number], self._texts[number] = encode_part(self._parts[number].cursor(one))
+            self._encoded = offset
+        return join(tuple(self._encoded_epochs), self._texts)
 
     def offset(self, appid: str, cursor: str) -> Offsets | None:
         """Return the offset of a cursor; a part whose server is away is taken as covered until it is read."""
