@@ -20,7 +20,7 @@ from .service.pushes import SECONDS as PUSH_SECONDS
 from .service.schedule import SECONDS as SCHEDULE_SECONDS
 from .service.webhook_sender import DUE_CHECK_SECONDS, LEASE_CHECK_SECONDS
 from .settings import Settings
-from .tasks import Task, stop
+from .tasks import Task, enter_job, stop
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ def warn_of_development() -> None:
 
 
 def _repeat(name: str, seconds: float, job: Callable[[], object]) -> None:
+    enter_job()
     while True:
         gevent.sleep(seconds * random.uniform(1 - _JITTER, 1))  # noqa: S311 a jitter, not a secret
         try:

@@ -1,4 +1,4 @@
-"""Long-lived greenlets. A greenlet that fails is logged and restarted, so that no periodic job ends unnoticed."""
+"""Long-lived greenlets, which are restarted when they fail, so that no periodic job ends unnoticed; whether a greenlet runs such a job."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import gevent
 
@@ -13,6 +14,23 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 """Pause after the first failure, and its maximum. It doubles with each failure that follows a run shorter than the maximum."""
+
+_in_job: ContextVar[bool] = ContextVar("job", default=False)
+
+
+def enter_job(is_one: bool = True) -> None:
+    """Record that the present greenlet runs a periodic job of the service, or work for others that such a job has requested.
+
+    The calls of a job are the service's own, whoever they are about: nobody else's calls delay them, or have them refused.
+
+    :param is_one: False for work for others.
+    """
+    _in_job.set(is_one)
+
+
+def in_job() -> bool:
+    """Return whether the present greenlet runs a periodic job of the service."""
+    return _in_job.get()
 
 
 class Task:

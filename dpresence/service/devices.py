@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _PAGE = 100
 """Users that a sweep processes before it yields to the event loop. They take a few milliseconds."""
+_FAILURES = 3
+"""Number of users for whom a backend is unavailable after which a sweep ends early."""
 
 
 class Devices:
@@ -256,15 +258,28 @@ class Devices:
         self._grants.apply(user, lambda grants: self._tracker.remove(user, device, grants, before_revision))
 
     def sweep(self) -> int:
-        """Remove devices whose grace has expired; return the number of users who had one."""
-        users = self._tracker.due()
+        """Remove devices whose grace has expired; return the number of users who had one.
+
+        :raises BackendUnavailable: a backend was unavailable for some of the users. Those after the first few were not tried.
+        """
+        users, failures = self._tracker.due(), list[BackendUnavailable]()
         for count, user in enumerate(users, 1):
-            lost = self._grants.apply(user, partial(self._tracker.expire, user))
-            self._metrics.counted["devices_lost grace"] += lost.grace
-            self._metrics.counted["devices_lost process"] += lost.process
+            try:
+                self._expire(user)
+            except BackendUnavailable as error:
+                failures.append(error)
+            if len(failures) >= _FAILURES:
+                break
             if not count % _PAGE:
                 yield_to_loop()
+        if failures:
+            raise failures[0]
         return len(users)
+
+    def _expire(self, user: str) -> None:
+        lost = self._grants.apply(user, partial(self._tracker.expire, user))
+        self._metrics.counted["devices_lost grace"] += lost.grace
+        self._metrics.counted["devices_lost process"] += lost.process
 
     def publish_postponed(self) -> None:
         """Publish the status of users whose changes were rate limited, as soon as their rate allows it.

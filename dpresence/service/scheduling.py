@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextvars import Context, copy_context
 from functools import partial
 from typing import TypeVar
 
@@ -47,16 +48,19 @@ def call_together(work: Callable[[S], T], items: Collection[S]) -> list[T]:
 
 def _results(pool: Pool, work: Callable[[S], T], items: Iterable[S]) -> list[T]:
     results: list[T] = []
-    for result, error in pool.imap_unordered(partial(_attempt, work), items):
+    for result, error in pool.imap_unordered(partial(_attempt, copy_context(), work), items):
         if error is not None:
             raise error
         results.append(result)
     return results
 
 
-def _attempt(work: Callable[[S], T], item: S) -> tuple[T | None, BaseException | None]:
-    """Return the result or the exception of a call: gevent would print the traceback of a greenlet that raises."""
+def _attempt(context: Context, work: Callable[[S], T], item: S) -> tuple[T | None, BaseException | None]:
+    """Return the result or the exception of a call: gevent would print the traceback of a greenlet that raises.
+
+    :param context: of the caller, whose work it is.
+    """
     try:
-        return work(item), None
+        return context.copy().run(work, item), None
     except (Exception, gevent.Timeout) as error:
         return None, error

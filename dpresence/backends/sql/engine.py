@@ -14,14 +14,13 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
-from ...secret_files import driver_message, without_lone_host
 from . import online, postgresql, sqlite
 from .calls import Call, EngineCall
+from .failures import Failures
 from .fair import FairQueue
 from .file import DatabaseFile
 from .owners import Owners
@@ -67,7 +66,6 @@ class Database:
         at_server = postgresql.understands(parsed)
         self.alone = bool(alone) and sqlite.path_of(parsed) is not None
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
-        self._url = url
         self._clock = clock or Clock()
         self._steady = self._clock.steady  # must exist from the start
         self._writes = 0  # since the last checkpoint
@@ -95,6 +93,7 @@ class Database:
         self._queue = FairQueue(**slots, max_calls=waiting)
         self.owners = Owners()
         self.measures = StoreMeasures("database", ("read", "write"), lambda: self._queue.calls)
+        self._failures = Failures(self._engine, url, self.measures, self._clock)
         self._probe_write = postgresql.probe_write if at_server else sqlite.probe_write
         self._write_check = WriteCheck(lambda: self.run(self._probe_write, urgent=True), self._clock)
         self._closed = False
@@ -155,7 +154,7 @@ class Database:
             return self._reader.run(work, begins=not single)
         except Exception as error:
             if not sqlite.is_locked(error):  # another process recovers or restores the file
-                raise self._refusal(error) from error.__cause__
+                raise self._failures.of(error) from error.__cause__
         return self.run(work, key=key, urgent=urgent)
 
     def write_nondurable(self, work: Callable[[Connection], T], *, key: Key = "", urgent: bool = False) -> T:
@@ -172,7 +171,7 @@ class Database:
         ends_at = time.monotonic() + self.deadline_seconds
         for pause in _PAUSES:
             if not self._log_ready.wait(max(0.0, ends_at - time.monotonic())):
-                raise self._no_answer(self.deadline_seconds)
+                raise self._failures.no_answer(self.deadline_seconds)
             try:
                 result = self._writer.run(work)
             except Locked:
@@ -180,7 +179,7 @@ class Database:
                     break
                 gevent.sleep(pause)
             except Exception as error:
-                raise self._refusal(error) from error.__cause__
+                raise self._failures.of(error) from error.__cause__
             else:
                 self._count_write()
                 return result
@@ -256,31 +255,15 @@ class Database:
         with Timeout(seconds, False), self._queue.slot(self.owners.of(key() if callable(key) else key), urgent):
             self._execute(call.execute)
             if call.error is not None:
-                raise self._refusal(call.error)
+                raise self._failures.of(call.error)
             return call.result
-        raise self._no_answer(seconds)
-
-    def _no_answer(self, seconds: float | None) -> BackendUnavailable:
-        self.measures.errors += 1
-        log.warning("database: no answer within %s s", seconds)
-        return _unavailable()
+        raise self._failures.no_answer(seconds)
 
     def _execute(self, function: Callable[[], None]) -> None:
         if self._thread is None:
             function()
         else:
             self._thread.spawn(function).get()
-
-    def _refusal(self, error: Exception) -> Exception:
-        """Return the exception for the caller and log the driver's message, without values."""
-        driver = self._engine.dialect.loaded_dbapi
-        if not isinstance(error, SQLAlchemyError | driver.Error):
-            return error
-        self.measures.errors += 1
-        log.warning("database: %s: %s", type(error).__name__, without_lone_host(driver_message(error), self._url))
-        refusal = _unavailable(postgresql.reason_of(error))
-        refusal.__cause__ = error
-        return refusal
 
     def close(self) -> None:
         """Close the connections and end the SQL thread, within the deadline. Idempotent."""
@@ -296,9 +279,3 @@ class Database:
                 connection.close()
         if self._file is not None:
             self._file.close()
-
-
-def _unavailable(reason: str = "") -> BackendUnavailable:
-    error = BackendUnavailable()
-    error.backend, error.reason = "directory.url: the database", reason
-    return error

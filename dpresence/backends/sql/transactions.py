@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from ...model import Account
+from ...tasks import in_job
 from .engine import Database
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ def _in_transaction(
             result: T = execute(
                 self.database,
                 lambda connection: method(self, connection, *args, **kwargs),
-                key=lambda: owner(*args, **kwargs),  # calls that do not wait in the queue need none
+                key=lambda: "" if in_job() else owner(*args, **kwargs),  # calls that do not wait in the queue need none
                 urgent=urgent,
             )
         finally:
@@ -103,7 +104,7 @@ def owner_of(args: Sequence[object]) -> str:
     """Return the key of a call: the account that has authenticated for it, else the owner that the first argument identifies or belongs to.
 
     Every hash is a key of its own until its owner is known, so that calls of different users do not share one. A call without arguments
-    is the service's own and has the empty key.
+    is the service's own and has the empty key, as has every call of a periodic job (``tasks.enter_job``).
     """
     for arg in args[1:]:
         if not isinstance(arg, _PLAIN):

@@ -9,6 +9,7 @@ from gevent.event import Event
 from dpresence.errors import BackendUnavailable
 from dpresence.service import coalescer
 from dpresence.service.coalescer import Coalescer
+from dpresence.tasks import enter_job, in_job
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
@@ -111,3 +112,17 @@ def test_each_run_begins_after_its_delay(work: Work, monkeypatch: pytest.MonkeyP
     runs.request("ann")
     gevent.idle()
     assert (slept, work.runs) == ([0.3, 0.4], ["ann", "ann"])
+
+
+def test_work_that_a_job_has_requested_is_not_that_of_a_job() -> None:
+    seen: list[bool] = []
+    runs = Coalescer("a delivery", lambda _: seen.append(in_job()))
+
+    def job() -> None:
+        enter_job()
+        runs.request("jane")
+        settle(runs, "jane")
+        assert in_job()
+
+    gevent.spawn(job).get()
+    assert seen == [False], "or others who request the same would have the priority of a job"

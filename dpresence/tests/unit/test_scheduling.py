@@ -9,6 +9,7 @@ import pytest
 
 from dpresence.errors import BackendUnavailable
 from dpresence.service.scheduling import call_together, map_concurrently
+from dpresence.tasks import enter_job, in_job
 
 Run = Callable[[Callable[[int], int], Collection[int]], list[int]]
 
@@ -38,3 +39,13 @@ def test_an_unavailable_backend_is_raised_without_a_traceback_in_the_log(
 @pytest.mark.parametrize("count", [0, 1, 2, 500])
 def test_every_item_is_called_once(run: Run, count: int) -> None:
     assert sorted(run(lambda item: item * 2, range(count))) == [item * 2 for item in range(count)]
+
+
+@pytest.mark.parametrize("run", [call_together, map_concurrently])
+def test_the_calls_of_a_job_are_those_of_a_job(run: Run) -> None:
+    def job() -> list[int]:
+        enter_job()
+        return run(lambda item: (gevent.sleep(0), int(in_job()))[1], range(3))
+
+    assert gevent.spawn(job).get() == [1, 1, 1]
+    assert run(lambda item: int(in_job()), range(3)) == [0, 0, 0]

@@ -281,6 +281,13 @@ def test_it_works_the_same_in_a_patched_process(tmp_path):
     assert (run.stdout, run.stderr) == ("OK\n", "")
 
 
+def test_an_account_whose_calls_get_no_answer_writes_a_few_lines(make, held, caplog):
+    database = make()
+    calls = [gevent.spawn(pytest.raises, BackendUnavailable, database.run, held, deadline_seconds=0.01) for _ in range(50)]
+    gevent.joinall(calls, raise_error=True)
+    assert len(caplog.records) == 10 and database.measures.errors == 50
+
+
 def test_a_missed_deadline_is_logged(make, held, caplog):
     database = make()
     with pytest.raises(BackendUnavailable):

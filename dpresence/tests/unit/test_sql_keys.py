@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from unittest.mock import patch
 
+import gevent
 import pytest
 
 from dpresence.backends.directory import OutboxEntry
@@ -13,8 +15,10 @@ from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.fair import FairQueue
 from dpresence.logouts import ProviderLogout
 from dpresence.model import Pairing
+from dpresence.tasks import enter_job
 from dpresence.tests.contract.directory_values import END, GRANT, LATER, NOW, PAIRING, TICKET, application, person
 from dpresence.tests.shared_tables import make_tables
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -97,6 +101,52 @@ def test_the_credentials_of_an_account_are_one_queue(database, keys):
     assert directory.credential(b"\x07", NOW)
     directory.renew_credential(b"\x07", NOW, LATER)
     assert keys == [jane.id, "07", jane.id]
+
+
+OF_A_JOB = {
+    "make_due_changes": lambda it: it.make_due_changes(["mallory", "jane"]),
+    "grants_of_user": lambda it: it.grants_of_user("mallory"),
+    "grants_of_users": lambda it: it.grants_of_users(["mallory", "jane"]),
+    "existing": lambda it: it.existing(["app-1", "app-2"]),
+    "active": lambda it: it.active(["app-1"]),
+    "account": lambda it: it.account("mallory"),
+    "outbox": lambda it: it.outbox(["mallory"], 0, 10),
+    "clear_outbox": lambda it: it.clear_outbox([OutboxEntry(1, "mallory", "account")]),
+    "publish_outcomes": lambda it: it.publish_outcomes("app-1", {}),
+}
+
+
+@pytest.mark.parametrize("call", OF_A_JOB)
+def test_a_call_of_a_periodic_job_waits_for_nobody_whoever_it_is_about(database, keys, call):
+    directory = SqlDirectory(database)
+
+    gevent.spawn(in_a_job, lambda: OF_A_JOB[call](directory)).get()
+    assert set(keys) == {""}
+    keys.clear()
+    OF_A_JOB[call](directory)
+    assert "" not in keys, "for anybody else it is the call of somebody"
+
+
+def test_the_changes_that_are_due_are_made_although_the_first_of_their_users_fills_their_share(database):
+    directory = SqlDirectory(database)
+    mallory, jane = person(directory, "mallory"), person(directory, "jane")
+    for account in (mallory, jane):
+        assert directory.set_override(account.id, "offline", NOW + 1)
+    go_on = threading.Event()
+    calls = [gevent.spawn(database.run, lambda connection: go_on.wait(PATIENCE_SECONDS), key="somebody")]
+    calls += [gevent.spawn(database.run, lambda connection: None, key=mallory.id) for _ in range(200)]
+    gevent.sleep(0.01)
+    assert any(call.ready() for call in calls), "their share is full"
+    made = gevent.spawn(in_a_job, lambda: directory.make_due_changes([mallory.id, jane.id]))
+    gevent.sleep(0.01)
+    go_on.set()
+    assert set(made.get()) == {mallory.id, jane.id}
+    gevent.joinall(calls)
+
+
+def in_a_job(work):
+    enter_job()
+    return work()
 
 
 def test_messages_of_a_provider_are_not_the_services_own_calls(database, keys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 
+from dpresence.errors import BackendUnavailable
 from dpresence.model import GrantSet
 from dpresence.tests.web.support import World
 
@@ -30,3 +31,38 @@ def test_a_sweep_of_very_many_lost_devices_lets_others_have_their_turn(world: Wo
     assert len(swept) == 1000
     assert len({count // 100 for count in turns}) >= 8
     assert list(tracker.due()) == []
+
+
+def test_a_sweep_goes_on_after_a_user_for_whom_a_backend_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = world.registry.backends.tracker
+    for number in range(3):
+        tracker.connect(f"user-{number}", "phone", f"c{number}", "online", GrantSet(0, ()), 20, 0)
+        tracker.leave(f"user-{number}", "phone", f"c{number}")
+    world.clock.advance(16)
+
+    def grants_of(user: str) -> GrantSet:
+        if user == "user-0":
+            raise BackendUnavailable
+        return GrantSet(0, ())
+
+    monkeypatch.setattr(world.services.grants, "of", grants_of)
+    with pytest.raises(BackendUnavailable):
+        world.services.devices.sweep()
+    assert list(tracker.due()) == ["user-0"]
+
+
+def test_a_sweep_ends_soon_while_the_directory_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker, asked = world.registry.backends.tracker, []
+    for number in range(10):
+        tracker.connect(f"user-{number}", "phone", f"c{number}", "online", GrantSet(0, ()), 20, 0)
+        tracker.leave(f"user-{number}", "phone", f"c{number}")
+    world.clock.advance(16)
+
+    def grants_of(user: str) -> GrantSet:
+        asked.append(user)
+        raise BackendUnavailable
+
+    monkeypatch.setattr(world.services.grants, "of", grants_of)
+    with pytest.raises(BackendUnavailable):
+        world.services.devices.sweep()
+    assert len(asked) == 3
