@@ -33,7 +33,7 @@ _INITIAL = regex.compile(
 )
 _WORD = regex.compile(r"\p{Lu}[\p{L}\p{M}]{2,}")
 _BEFORE_NAME = regex.compile(r"\s+\p{Lu}")
-_BEFORE_NUMBER = regex.compile(r"\.|[:\s]*\p{N}")
+_BEFORE_NUMBER = regex.compile(r"[.:\s]*\p{N}")
 _GREEK = regex.compile(r"\p{Script=Greek}+\.[\u0391-\u03a9]{2}")
 # Nothing stands before or after these that is read as a letter or a dot.
 _STARTS = r"""(?<![^\s\p{Ps}\p{Pi}"'/,;:&+|!?])"""
@@ -80,9 +80,9 @@ def _is_name(before: Sequence[str], last: str, rest: str, follows: str) -> bool:
 
 
 def _is_number(before: Sequence[str], last: str, follows: str) -> bool:
-    """Return whether labels are the word "number" of something: ``Art.Nr. 5``, ``Cad.No:5``."""
+    """Return whether labels are the word "number" of something: ``Art.Nr. 5``, ``Cad.No:5``. A capital needs only a dot after it."""
     found = last.lower() == "nr" or (last.lower() == "no" and all(len(label) < 6 and label.istitle() for label in before))
-    return found and _BEFORE_NUMBER.match(follows) is not None
+    return found and (_BEFORE_NUMBER.match(follows) is not None or (last != "no" and follows.startswith(".")))
 
 
 def _is_greek_company(before: str, last: str) -> bool:
@@ -101,10 +101,9 @@ def _belongs_to(before: Sequence[str], last: str, rest: str, follows: str) -> bo
         return False
     if last == last.swapcase():
         return previous.isdecimal() or previous == previous.swapcase() or _is_abbreviation(previous)
-    if len(last) < 4 and not rest and follows.startswith(".") and (last.istitle() or _is_abbreviation(previous)):
-        return len(last) > 1
-    short = _CLUBS if previous.isdecimal() else _SHORT if _is_abbreviation(previous) else frozenset()
-    return skeleton(last) in short or _WORD.fullmatch(last) is not None
+    if _is_abbreviation(previous) and (skeleton(last) in _SHORT or (len(last) in (2, 3) and not rest and follows.startswith("."))):
+        return True
+    return (previous.isdecimal() and last in _CLUBS) or _WORD.fullmatch(last) is not None
 
 
 def _is_abbreviation(label: str) -> bool:

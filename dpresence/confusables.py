@@ -42,6 +42,7 @@ _LATIN_NAME = regex.compile(r"LATIN (?:(?:SMALL|CAPITAL) )?LETTER (?:[A-Z-]{2,} 
 """Unicode name of a variant of one letter: D WITH STROKE, OPEN E, TURNED M, SMALL CAPITAL C."""
 _SCRIPT = regex.compile(r"(?P<Latin>[\p{Script=Latin}\p{N}])|(?P<Han>\p{Script=Han})|(?P<Hiragana>\p{Script=Hiragana})|(?P<other>\p{L})|")
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
+_LABEL = regex.compile(r"[^\s.]+")
 _LATIN = regex.compile(r"\p{Script=Latin}")
 _WITH_GREEK = regex.compile(r"[A-Z]+[\u03b1-\u03c9]")
 _NOT_LATIN = regex.compile(r"[^\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]")
@@ -53,7 +54,7 @@ def readings(text: str) -> Iterator[str]:
         yield text
         return
     text = "".join(map(_short, text))
-    plain = "".join(map(_plain_letter, text))
+    plain = str(_LABEL.sub(_plain_label, text))
     as_written = with_dots(text)
     yield from (_read(one, True) for one in dict.fromkeys([*as_written, *with_dots(as_letters(plain))]))
     yield from (_read(one, False) for one in as_written)  # for suffixes that are not ASCII, such as ``рф``
@@ -109,6 +110,11 @@ def _kind(char: str) -> str | None:
 def _short(char: str) -> str:
     """Return a character, or one of no text for one that stands for many, as does U+FDFA: all readings of it would take long."""
     return char if len(unicodedata.normalize("NFKC", char)) <= _MAX_EXPANSION else ANY_LETTER
+
+
+def _plain_label(label: regex.Match[str]) -> str:
+    """Return a label with plain letters if any of it is Latin, because others are words of their own script."""
+    return "".join(map(_plain_letter, label[0])) if _LATIN.search(label[0]) else label[0]
 
 
 @lru_cache(maxsize=4096)

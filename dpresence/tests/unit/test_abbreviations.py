@@ -49,7 +49,7 @@ READ_AS = {
     "B\u00e4nk.\u0e44\u0e17\u0e22": "bank.\u0e44\u0e17\u0e22",
     # a word that looks Latin between others that do
     "\u0440\u0430\u0443\u0440\u0430\u0443.\u0441\u043e": "paypay.co",
-    "\u0411\u0430\u043d\u043a.\u0441\u043e\u043c": "bank.com",
+    "\u0411\u0430\u043d\u043a.\u0441\u043e\u043c": "6a\u043d\u043a.com",
     "\u0411\u0430\u043d\u043a.\u0440\u0444": "\u0431\u0430\u043d\u043a.\u0440\u0444",
     "\u0441\u0431\u0435\u0440\u0431\u0430\u043d\u043a.\u0440\u0443": "c6ep6a\u043d\u043a.py",
     # a particle, and the word for a number, have a name or a number after them
@@ -61,6 +61,9 @@ READ_AS = {
     "paypal.no": "paypal.no",
     "paypal.no 5": "paypal.no",
     "DNB.no. Login": "dnb.no",
+    "Dnb.no. Login": "dnb.no",
+    "T.Me. Login": "t.me",
+    "X.Ai.": "x.ai",
     "Dr.com. Login": "dr.com",
     "T.ME. Login": "t.me",
     "Sparkasse.de. Login": "sparkasse.de",
@@ -106,8 +109,9 @@ def test_a_word_after_an_abbreviation_an_initial_or_an_ordinal_makes_no_address(
 
 HONEST = """
     г.Сочи  г.Самара  г.Томск  ул.Советская  ул.Маркса  м.Суми  гр.София  с.Соколово  Αγ.Νικόλαος  Δρ.Μάρκος  Οδ.Σοφίας
+    Λεωφ.Κηφισίας  с.Маринка  Хот.Өм
     100_кв.км  500_куб.см  Пн.Вт.  гос.во  и.о.директора  Παπαδόπουλος.ΑΕ  Αφοί.ΟΕ  Λάμδα.ΕΕ
-    Art.Nr._123  Tel.Nr.  Org.nr._5  Cad.No:5  Sok.No:3  H.No._5  H.No.5  Mah.Sok.No:_3  Best.-Nr._7
+    Art.Nr._123  Tel.Nr.  Org.nr._5  Cad.No:5  Sok.No:3  H.No._5  H.No.5  H.No.  Ref.no._5  Mah.Sok.No:_3  Best.-Nr._7
     Dr.med.  Dr.med._Müller  Dipl.Ing.  TS.BS._Nguyễn  S.A.de_C.V.  J.de_Vries  M.de_Souza  C.so_Vittorio  Sig.na_Rossi  S.to_Stefano
     San.ve_Tic.  M.Sc._Chess  B.Sc_Physics
     1.游戏  2.健康  Dr.健康  บจก.ไทย  श्री.भारत_पाटील  1.ישראל  F.C.Barcelona⚽  (Dr.House)  Foo/Dr.House
