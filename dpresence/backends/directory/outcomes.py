@@ -13,7 +13,8 @@ DAY_MS = 86_400_000
 
 class OutcomeStore(ABC):
     """Outcomes; a part of ``Directory``. An outcome is *held* until its application may see it, then it is *published*: added to a log of
-    the application, whose positions grow in the order in which its entries become readable.
+    the application, whose positions grow in the order in which its entries become readable. They depend on nothing of other applications,
+    and none comes twice.
     """
 
     @abstractmethod

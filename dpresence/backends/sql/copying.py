@@ -23,7 +23,7 @@ BATCH = 1000
 """Rows of one batch."""
 _SECONDS = 3600.0
 """Time limit of one statement in PostgreSQL."""
-_NUMBERED = {"outbox": "id", "notifications": "position", "webhook_attempts": "id", "outcomes": "position"}
+_NUMBERED = {"outbox": "id", "notifications": "position", "webhook_attempts": "id"}
 """Tables whose rows get ever higher numbers, and the column of the number."""
 
 

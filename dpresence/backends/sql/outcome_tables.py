@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, Table
 
 from .columns import Text, metadata, part_of, partial_index
 
@@ -25,16 +25,23 @@ followed = Table(
     partial_index("followed", "appid", "held_at IS NOT NULL"),
 )
 
-# The published outcomes, in order, for a day.
+# The published outcomes of each application, in order, for a day. Its positions tell nothing of other applications.
 outcomes = Table(
     "outcomes",
     metadata,
-    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("appid", Text, part_of("applications"), nullable=False),
+    Column("appid", Text, part_of("applications"), primary_key=True),
+    # a trigger of the migration replaces 0, for processes of versions that insert no position
+    Column("position", BigInteger, primary_key=True, autoincrement=False, server_default="0"),
     Column("id", Text, nullable=False, index=True),
     Column("puid", Text, nullable=False, index=True),
     Column("outcome", Text, nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
-    Index(None, "appid", "position"),
-    sqlite_autoincrement=True,
+)
+
+# The last position of each application that has had outcomes. It remains when the outcomes are deleted.
+outcome_counters = Table(
+    "outcome_counters",
+    metadata,
+    Column("appid", Text, part_of("applications"), primary_key=True),
+    Column("last_position", BigInteger, nullable=False),
 )

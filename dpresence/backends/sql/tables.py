@@ -10,14 +10,14 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Inte
 
 from .columns import Text, metadata, part_of, partial_index
 from .notification_tables import inbox, notification_names, notifications, received_unseen
-from .outcome_tables import followed, outcomes
+from .outcome_tables import followed, outcome_counters, outcomes
 from .webhook_tables import webhook_attempts, webhooks
 
 __all__ = [
     "Text", "accounts", "api_keys", "application_icons", "application_looks", "applications", "device_credentials", "followed",
-    "grant_looks", "grants", "inbox", "known_devices", "metadata", "notification_names", "notifications", "outbox", "outcomes", "pairings",
-    "partition_moves", "partitions", "provider_logouts", "push_subscriptions", "pushes", "received_unseen", "service", "sessions",
-    "tickets", "used_assertions", "webhook_attempts", "webhooks",
+    "grant_looks", "grants", "inbox", "known_devices", "metadata", "notification_names", "notifications", "outbox", "outcome_counters",
+    "outcomes", "pairings", "partition_moves", "partitions", "provider_logouts", "push_subscriptions", "pushes", "received_unseen",
+    "service", "sessions", "tickets", "used_assertions", "webhook_attempts", "webhooks",
 ]  # fmt: skip
 
 service = Table(

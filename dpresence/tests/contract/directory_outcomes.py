@@ -42,6 +42,44 @@ class OutcomesContract:
         assert len(backend.outcomes(appid, last + 1, 100)) == 4, "a position of a later state of the database is none"
         assert backend.outcomes(appid, last + 1, 100, restart=False) == []
 
+    def positions(self, backend, appid):
+        return [each.position for each in backend.outcomes(appid, 0, 100)]
+
+    def test_outcomes_of_another_application_do_not_move_the_positions_of_ones_own(self, backend, appid, jane):
+        other = application(backend, jane, "app-2").id
+        backend.follow_outcomes(other, [NewFollowed(f"o{number}", "p2", HOUR_MS, shown=True) for number in range(5)], 60_000)
+        backend.publish_outcomes(appid, {"a": ["delivered"]})
+        backend.publish_outcomes(other, {f"o{number}": ["delivered", "opened"] for number in range(4)})
+        backend.publish_outcomes(appid, {"b": ["expired"]})
+        backend.revoke_outcomes({"p2": other})
+        backend.publish_outcomes(appid, {"a": ["shown", "opened"]})
+        first, *rest = self.positions(backend, appid)
+        assert rest == [first + 1, first + 2, first + 3]
+        assert self.positions(backend, other) == [first + 8]
+
+    def test_a_revoke_of_several_applications_gives_each_its_next_positions(self, backend, appid, jane):
+        other = application(backend, jane, "app-2").id
+        backend.follow_outcomes(other, [NewFollowed("c", "p2", HOUR_MS, shown=True)], 60_000)
+        assert sorted(backend.revoke_outcomes({"p1": appid, "p2": other})) == [appid, other]
+        assert (self.positions(backend, appid), self.positions(backend, other)) == ([1, 2], [1])
+
+    def test_positions_go_on_after_every_outcome_was_deleted(self, backend, appid):
+        backend.publish_outcomes(appid, {"a": ["delivered", "shown", "opened"]})
+        [*_, last] = self.positions(backend, appid)
+        backend.trim_outcomes(appid, 0)
+        assert backend.outcomes(appid, last, 100) == []
+        backend.follow_outcomes(appid, [NewFollowed("c", "p1", HOUR_MS, shown=True)], 60_000)
+        backend.publish_outcomes(appid, {"c": ["expired"]})
+        assert [(each.id, each.position) for each in backend.outcomes(appid, last, 100)] == [("c", last + 1)]
+
+    def test_outcomes_are_not_read_again_because_the_last_ones_were_deleted(self, backend, appid):
+        backend.follow_outcomes(appid, [NewFollowed("c", "p2", HOUR_MS, shown=True)], 60_000)
+        backend.publish_outcomes(appid, {"c": ["delivered"]})
+        backend.publish_outcomes(appid, {"a": ["delivered"], "b": ["expired"]})
+        [*_, last] = self.positions(backend, appid)
+        backend.revoke_outcomes({"p1": appid})
+        assert self.told(backend, appid) == [("c", "delivered")] and self.told(backend, appid, last) == []
+
     def test_an_outcome_is_told_once_and_none_follows_an_end_except_of_a_delivery(self, backend, appid):
         assert backend.publish_outcomes(appid, {"a": ["opened", "delivered"], "b": ["expired"]}) == 2
         assert backend.publish_outcomes(appid, {"a": ["delivered", "expired", "pushed"], "b": ["delivered", "shown", "expired"]}) == 0

@@ -23,6 +23,7 @@ from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .directory_values import application, person
+from .earlier_outcomes import check_migrated_outcomes
 from .earlier_tickets import check_migrated_tickets
 from .sql import nowhere
 
@@ -130,6 +131,10 @@ def test_every_earlier_revision_is_upgraded_with_its_rows(make):
 
 def test_tickets_of_the_previous_revision_are_as_usable_as_before(make):
     check_migrated_tickets(make())
+
+
+def test_outcomes_of_the_previous_revision_keep_their_positions_and_its_processes_go_on(make):
+    check_migrated_outcomes(make())
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(make):

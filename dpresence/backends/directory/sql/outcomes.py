@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, delete, func, insert, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, delete, insert, select, tuple_, update
 
 from ....errors import NotFound
 from ....model.outcomes import ENDS, Followed, NewFollowed, NotificationOutcome, PublishedOutcome, may_follow
 from ...sql.engine import Database
 from ...sql.locks import lock_names
 from ...sql.outcome_tables import followed as table
+from ...sql.outcome_tables import outcome_counters as counters
 from ...sql.outcome_tables import outcomes as log
-from ...sql.rows import Rows
+from ...sql.rows import Rows, add_counts
 from ...sql.statements import Statement
 from ...sql.tables import applications
 from ...sql.transactions import nondurable, reading, transaction
@@ -115,7 +117,7 @@ class SqlOutcomes(OutcomeStore):
                 earlier[row.id].append(outcome)
                 new.append({"appid": row.appid, "id": row.id, "puid": row.puid, "outcome": outcome, "at": now // 1000 * 1000})
         if new:
-            connection.execute(insert(log), new)
+            connection.execute(insert(log), _numbered(connection, new))
         _change(connection, [row.id for row in rows], [_after(row, earlier[row.id], now) for row in rows])
         return len(new)
 
@@ -130,7 +132,7 @@ class SqlOutcomes(OutcomeStore):
 
     @reading()
     def outcomes(self, connection: Connection, appid: str, after: int, limit: int, *, restart: bool = True) -> Sequence[PublishedOutcome]:
-        last = connection.scalar(select(func.max(log.c.position)).where(log.c.appid == appid)) or 0
+        last = connection.scalar(select(counters.c.last_position).where(counters.c.appid == appid)) or 0
         if last == after:
             return []
         start = 0 if restart and after > last else after
@@ -178,6 +180,17 @@ class SqlOutcomes(OutcomeStore):
 def sweep_outcomes(connection: Connection, now: int) -> int:
     """Delete outcomes that were published a day ago; return how many."""
     return PUBLISHED.delete(connection, log.c.at <= now - DAY_MS)
+
+
+def _numbered(connection: Connection, new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of the log with their positions: each application, whose lock is held, has a counter of its own."""
+    numbered = []
+    for appid, count in sorted(Counter(row["appid"] for row in new).items()):
+        add_counts(connection, counters, {"appid": appid}, {"last_position": count})
+        last = connection.execute(select(counters.c.last_position).where(counters.c.appid == appid)).scalar_one()
+        mine = (row for row in new if row["appid"] == appid)
+        numbered += [row | {"position": position} for position, row in enumerate(mine, last - count + 1)]
+    return numbered
 
 
 def _published(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
