@@ -22,6 +22,7 @@ from .accepted_notification import Accepted
 from .coalescer import Coalescer
 from .feeds import shown_until
 from .grants import Grants
+from .outcome_checks import FIRST_LOOKUP_MS, HELD_CHECK_MS, lookup_due, next_check
 from .scheduling import yield_to_loop
 
 SECONDS = 2.0
@@ -29,10 +30,6 @@ SECONDS = 2.0
 PAGE = 500
 """Outcomes that are read in one step, and notifications that are checked in one."""
 _LEASE_MS = 30_000
-_FIRST_CHECK_MS, _LAST_CHECK_MS = 60_000, 3_600_000
-"""Milliseconds until a notification is first looked up in the mailbox, and between two later look-ups at most."""
-_HELD_CHECK_MS, _LAST_HELD_CHECK_MS = 2000, 60_000
-"""The same for the question whether what is held may be published."""
 
 
 class Received(NamedTuple):
@@ -76,13 +73,13 @@ class Outcomes:
 
     # -- sending
 
-    def follow(self, appid: str, accepted: Iterable[Accepted], least_ms: int) -> None:
+    def follow(self, appid: str, accepted: Iterable[Accepted], transient_ms: int) -> None:
         """Record the outcomes of notifications, which are stored in the mailbox after this call.
 
-        :param least_ms: time after which one that is not stored expires, milliseconds.
+        :param transient_ms: time after which one with ``ttl`` 0 expires, stored or not, milliseconds.
         """
-        new = [NewFollowed(each.notification.id, each.grant.puid, max(each.ttl_ms, least_ms), each.shown_now) for each in accepted]
-        self._directory.follow_outcomes(appid, new, _FIRST_CHECK_MS)
+        new = [NewFollowed(each.notification.id, each.grant.puid, each.ttl_ms or transient_ms, each.shown_now) for each in accepted]
+        self._directory.follow_outcomes(appid, new, FIRST_LOOKUP_MS)
         self._changed.add(appid)
 
     def place(self, appid: str, accepted: Iterable[Accepted]) -> None:
@@ -131,7 +128,7 @@ class Outcomes:
         for start in range(0, len(ids), PAGE):
             some = ids[start : start + PAGE]
             place = {id_: index for index, id_ in enumerate(some)}
-            held = self._directory.hold_outcome(user, puids, some, outcome, received.at, _HELD_CHECK_MS)
+            held = self._directory.hold_outcome(user, puids, some, outcome, received.at, HELD_CHECK_MS)
             self._publish_seen(sorted(held, key=lambda each: place[each.id]), received.unseen)
 
     def _publish_seen(self, held: Iterable[Followed], unseen: Collection[str] | None) -> None:
@@ -212,17 +209,25 @@ class Outcomes:
             yield_to_loop()
 
     def _check(self, appid: str, due: Sequence[Followed], now: int) -> None:
+        """Check notifications of an application, in the order in which they were sent: what is held changes when they are due."""
         published = self._release_some(appid, [each for each in due if each.held])
-        left = [each for each in due if each.id not in published]
-        expired = [each for each in left if each.ended_at is None and each.expires_at <= now]
-        waiting = [each for each in left if each.ended_at is None and each.expires_at > now]
-        self.end(appid, [each.id for each in expired], "expired")
-        grants = self._directory.grants_by_puid(appid, list({each.puid for each in waiting}))
-        for puid in {each.puid for each in waiting} & grants.keys():
-            self._end_dropped(grants[puid], [each for each in waiting if each.puid == puid])
-        ended = [each for each in left if each.ended_at is not None]  # with something held that follows a delivery
-        if waiting or ended:
-            self._directory.postpone_outcomes({each.id: _until_next_check(each, now) for each in waiting + ended})
+        left = sorted((each for each in due if each.id not in published), key=lambda each: (each.sent_at, each.id))
+        expired = [each.id for each in left if each.ended_at is None and each.expires_at <= now]
+        self.end(appid, expired, "expired")
+        self._look_up(appid, [each for each in left if each.ended_at is None and each.expires_at > now and lookup_due(each, now)])
+        later = {each.id: next_check(each, now) for each in left if each.id not in expired}
+        if later:
+            self._directory.postpone_outcomes(later)
+
+    def _look_up(self, appid: str, waiting: Sequence[Followed]) -> None:
+        """Look up notifications in the mailbox."""
+        by_puid: dict[str, list[Followed]] = {}
+        for each in waiting:
+            by_puid.setdefault(each.puid, []).append(each)
+        grants = self._directory.grants_by_puid(appid, list(by_puid)) if by_puid else {}
+        for puid, some in by_puid.items():
+            if puid in grants:
+                self._end_dropped(grants[puid], some)
 
     def _check_queue(self, queue: str) -> None:
         user, _, puid = queue.partition(" ")
@@ -264,10 +269,3 @@ class Outcomes:
 
 def _held(each: Followed) -> list[NotificationOutcome]:
     return each.held.split()  # type: ignore[return-value]
-
-
-def _until_next_check(each: Followed, now: int) -> int:
-    """Return the milliseconds until the next check: the longer, the longer the notification has waited."""
-    if each.held_at is not None:
-        return max(_HELD_CHECK_MS, min(now - each.held_at, _LAST_HELD_CHECK_MS))
-    return max(_FIRST_CHECK_MS, min(now - each.sent_at, _LAST_CHECK_MS))

@@ -40,7 +40,7 @@ class OutcomeStore(ABC):
 
         :param user: the user who has the PUIDs.
         :param at: when it happened, by the clock of the feed.
-        :returns: those notifications, which are due after ``check_ms``.
+        :returns: those notifications, which are due after ``check_ms``, or when they were due anyway if that is at most twice as late.
         """
 
     @abstractmethod
@@ -83,14 +83,14 @@ class OutcomeStore(ABC):
 
     @abstractmethod
     def claim_outcomes(self, limit: int, lease_ms: int) -> tuple[Sequence[Followed], int]:
-        """Return up to ``limit`` notifications that are due, and the time. They are due again after ``lease_ms``.
+        """Return up to ``limit`` notifications that are due, and the time. They are due again after ``lease_ms``, or when they expire.
 
         Those that ended a day ago are deleted.
         """
 
     @abstractmethod
-    def postpone_outcomes(self, delays_ms: Mapping[str, int]) -> None:
-        """Make notifications due after some milliseconds, by id, or when they expire if that is earlier."""
+    def postpone_outcomes(self, due_at: Mapping[str, int]) -> None:
+        """Make notifications due at a time, by id, or when they expire if that is earlier."""
 
     @abstractmethod
     def trim_outcomes(self, appid: str, most: int) -> None:

@@ -136,8 +136,23 @@ class OutcomesContract:
     def test_a_notification_is_due_when_it_expires(self, backend, appid):
         backend.follow_outcomes(appid, [NewFollowed("c", "p1", 0, shown=False)], 60_000)
         assert claimed(backend) == ["c"]
-        backend.postpone_outcomes({"c": 60_000})
+        backend.postpone_outcomes({"c": 2**52})
         assert claimed(backend) == ["c"]
+
+    def test_what_is_held_delays_no_check(self, backend, appid):
+        backend.follow_outcomes(appid, [NewFollowed("c", "p1", 5000, shown=False)], 60_000)
+        before = {id_: backend.followed(appid, id_)[0].due_at for id_ in "abc"}
+        backend.hold_outcome("jane", ["p1"], ["b", "c"], "delivered", NOW, 10_000)
+        after = {id_: backend.followed(appid, id_)[0].due_at for id_ in "abc"}
+        assert (after["a"], after["c"]) == (before["a"], before["c"]) and after["b"] < before["b"]
+        backend.hold_outcome("jane", ["p1"], ["a"], "delivered", NOW, 40_000)
+        assert backend.followed(appid, "a")[0].due_at == before["a"], "it is due soon anyway"
+
+    def test_a_lease_does_not_outlast_the_time_to_live(self, backend, appid):
+        backend.follow_outcomes(appid, [NewFollowed("c", "p1", 30_000, shown=False)], 0)
+        assert claimed(backend) == ["c"]
+        found, _ = backend.followed(appid, "c")
+        assert found.due_at == found.expires_at
 
     def test_the_newest_remain(self, backend, appid):
         for number in range(4):

@@ -151,7 +151,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "followed_waiting": lambda it: it.followed_waiting("puid-1", 10),
     "outcomes_due": lambda it: it.outcomes_due(),
     "claim_outcomes": lambda it: it.claim_outcomes(10, 1000),
-    "postpone_outcomes": lambda it: it.postpone_outcomes({"o-1": 1000}),
+    "postpone_outcomes": lambda it: it.postpone_outcomes({"o-1": NOW}),
     "trim_outcomes": lambda it: it.trim_outcomes("app-1", 10),
     "webhook": lambda it: it.webhook("app-1"),
     "put_webhook": lambda it: it.put_webhook(Webhook("app-1", "", "", "", NOW), "", None),

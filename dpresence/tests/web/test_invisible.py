@@ -116,20 +116,27 @@ def sizes_later(scene: Scene) -> Iterator[list[int]]:
 
 
 def outcomes(scene: Scene) -> list[Any]:
-    """See what becomes of notifications while the device acknowledges whatever it gets, times to live end, and the queue runs full."""
-    services, seen = scene.world.services, list[Any]()
-    ids = [answer["id"] for ttl in (600, 86_400) for answer in scene.notify(2, ttl=ttl, outcome=True)]
-    for seconds, more in ((3, 0), (700, 0), (60, 120)):
+    """See what becomes of notifications, when and in which order, while a device acknowledges what it got at the worst moments."""
+    ids: list[str] = []
+    for ttls, before, after in (((2, 86_400), 1, 6), ((600, 601), 599, 5), ((86_400,), 1, 70)):
+        for ttl in ttls:
+            ids += [answer["id"] for answer in scene.notify(ttl=ttl, outcome=True)]
+            scene.world.clock.advance(0.1)
+        scene.world.clock.advance(before)
         scene.acknowledge()
-        scene.world.clock.advance(seconds)
-        if more:
-            scene.notify(60), scene.notify(60)
-        scene.world.settle()
-        services.outcomes.run()
-        scene.world.settle()
-        told = services.outcomes.read(scene.app.id, 0)
-        seen.append(sorted((ids.index(each.id), each.outcome, scene.get(f"notifications/{each.id}")["state"]) for each in told))
-    return seen
+        for _ in range(after):
+            _pass_second(scene)
+    scene.notify(60), scene.notify(60)
+    _pass_second(scene)
+    told = scene.world.services.outcomes.read(scene.app.id, 0)
+    return [[(ids.index(each.id), each.outcome, each.at) for each in told], [scene.get(f"notifications/{id_}")["state"] for id_ in ids]]
+
+
+def _pass_second(scene: Scene) -> None:
+    scene.world.clock.advance(1)
+    scene.world.settle()
+    scene.world.services.outcomes.run()
+    scene.world.settle()
 
 
 def work(scene: Scene) -> list[str]:

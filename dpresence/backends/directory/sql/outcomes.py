@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, delete, insert, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, case, delete, insert, select, tuple_, update
 
 from ....errors import NotFound
 from ....model.outcomes import ENDS, Followed, NewFollowed, NotificationOutcome, PublishedOutcome, may_follow
@@ -77,9 +77,9 @@ class SqlOutcomes(OutcomeStore):
         found = FOLLOWED.all(connection, *named, order_by=table.c.id, for_update=True)
         published = _published(connection, [row.id for row in found if row.ended_at is not None])
         rows = [row for row in found if row.ended_at is None or may_follow(published[row.id], outcome)]
-        due_at = self.database.now(connection) + check_ms
+        check_at = self.database.now(connection) + check_ms
         values = [
-            {"held": f"{row.held} {outcome}".strip(), "held_at": at, "ended_at": row.ended_at, "due_at": due_at}
+            {"held": f"{row.held} {outcome}".strip(), "held_at": at, "ended_at": row.ended_at, "due_at": _earlier(row, check_at, check_ms)}
             for row in rows
             if outcome not in row.held.split()
         ]
@@ -160,13 +160,15 @@ class SqlOutcomes(OutcomeStore):
         over = {row.id for row in due if row.ended_at is not None and row.ended_at + DAY_MS <= now}
         FOLLOWED.delete(connection, table.c.id.in_(over))
         waiting = [row for row in due if row.id not in over]
-        connection.execute(update(table).where(table.c.id.in_([row.id for row in waiting])).values(due_at=now + lease_ms))
+        again = now + lease_ms
+        expires_before = and_(table.c.ended_at.is_(None), table.c.expires_at > now, table.c.expires_at < again)
+        due_at = case((expires_before, table.c.expires_at), else_=again)
+        connection.execute(update(table).where(table.c.id.in_([row.id for row in waiting])).values(due_at=due_at))
         return waiting, now
 
     @nondurable()
-    def postpone_outcomes(self, connection: Connection, delays_ms: Mapping[str, int]) -> None:
-        now = self.database.now(connection)
-        connection.execute(_POSTPONE, [{"name": id_, "due": now + delay_ms} for id_, delay_ms in sorted(delays_ms.items())])
+    def postpone_outcomes(self, connection: Connection, due_at: Mapping[str, int]) -> None:
+        connection.execute(_POSTPONE, [{"name": id_, "due": time} for id_, time in sorted(due_at.items())])
 
     @transaction()
     def trim_outcomes(self, connection: Connection, appid: str, most: int) -> None:
@@ -191,6 +193,11 @@ def _numbered(connection: Connection, new: Sequence[dict[str, Any]]) -> list[dic
         mine = (row for row in new if row["appid"] == appid)
         numbered += [row | {"position": position} for position, row in enumerate(mine, last - count + 1)]
     return numbered
+
+
+def _earlier(row: Followed, check_at: int, check_ms: int) -> int:
+    """Return when a notification with something held is due: no check shortly before another, which would change the order of claims."""
+    return check_at if check_at + check_ms < row.due_at else row.due_at
 
 
 def _published(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
