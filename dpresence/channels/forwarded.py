@@ -7,8 +7,8 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
+from ..addresses import plain_address
 from ..limits import LogLimit
-from .addresses import plain_address
 
 log = logging.getLogger("dpresence.server")
 

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 import gevent
 
+from ..addresses import network, plain_address
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
 from ..files import SPARE
 from ..limits import Buckets, LogLimit, QueueBucket
 from ..metrics import Metrics
 from ..settings import Settings
-from .addresses import network, plain_address
 from .channel import Channel
 from .deadlines import Bucket, Deadlines
 from .forwarded import Forwarding

@@ -19,12 +19,12 @@ from gevent import pywsgi
 from geventwebsocket.handler import WebSocketHandler
 from msgspec import to_builtins
 
+from ..addresses import network, plain_address
 from ..errors import Refused, SlowDown, WrongValue
 from ..limits import TokenBucket
 from ..logs import begin_request
 from ..messages import Refusal
 from ..service.scheduling import yield_to_loop
-from .addresses import network, plain_address
 from .http_parser import BadRequest, Head, own_cookies, read_body, read_head
 
 access_log = logging.getLogger("dpresence.access")

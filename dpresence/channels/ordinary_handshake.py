@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
+from ..addresses import network
 from ..settings import Settings
-from .addresses import network
 from .channel import Channel
 from .connection import Connection
 from .gate import Gate

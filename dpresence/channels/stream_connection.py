@@ -10,8 +10,8 @@ import socket
 import time
 from typing import Any, Protocol, cast
 
+from ..addresses import network
 from ..errors import CloseCode, SlowDown
-from .addresses import network
 from .channel import ChannelConnection
 from .connection import Connection
 from .gate import Gate

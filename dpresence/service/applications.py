@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
+from ..addresses import network
 from ..backends.directory import Directory, OutboxEntry, Requester
 from ..backends.tracker import Tracker
 from ..clock import Clock
@@ -57,7 +58,7 @@ class Applications:
         """
         domain = self._domain(wanted.domain)
         _check_name(wanted.name, domain)
-        self._registrations.charge(address)
+        self._registrations.charge(network(address))
         application = Application(
             id=secrets.token_urlsafe(12),
             owner=owner,

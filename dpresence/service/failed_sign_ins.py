@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 
 from gevent.lock import BoundedSemaphore
 
+from ..addresses import network
 from ..clock import Clock
 from ..errors import SlowDown
 from ..limits import RateLimit
@@ -42,8 +43,8 @@ class FailedSignIns:
 
         :raises SlowDown: this credential or this address has failed too often; replaces the refusal.
         """
-        self._repeated.charge(f"{address} {digest_of(credential).hex()}")
-        self._different.charge(address)
+        self._repeated.charge(f"{network(address)} {digest_of(credential).hex()}")
+        self._different.charge(network(address))
 
     @contextmanager
     def slot(self, address: str) -> Iterator[None]:
@@ -51,9 +52,10 @@ class FailedSignIns:
 
         :raises SlowDown: no slot became free within ``SLOT_SECONDS``.
         """
-        slots = self._slots.get(address)
+        key = network(address)
+        slots = self._slots.get(key)
         if slots is None:
-            slots = self._slots[address] = BoundedSemaphore(CHECKS_PER_ADDRESS)
+            slots = self._slots[key] = BoundedSemaphore(CHECKS_PER_ADDRESS)
         if not slots.acquire(timeout=SLOT_SECONDS):
             raise SlowDown("too many sign-ins of this address at a time", retry_after=round(SLOT_SECONDS))
         try:

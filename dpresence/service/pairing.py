@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from ..addresses import network
 from ..backends.directory import Directory, PairedDevice, SignedIn
 from ..clock import Clock
 from ..errors import Conflict, InvalidAssertion, NotFound, PairingIncomplete
@@ -65,7 +66,7 @@ class Pairings:
         :param address: the address from which the device asks.
         :raises SlowDown: too many pairings began at this address, or at this process.
         """
-        self._begun.charge(address)
+        self._begun.charge(network(address))
         self._all.charge("")
         device_code, family = secrets.token_urlsafe(32), secrets.token_urlsafe(12)
         expires_at = self._clock.steady.now() + self._settings.pairing_seconds * 1000

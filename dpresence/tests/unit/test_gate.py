@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from dpresence.channels.addresses import network
+from dpresence.addresses import network
 from dpresence.channels.gate import Gate
 from dpresence.errors import BackendUnavailable, SlowDown
 from dpresence.metrics import Metrics

@@ -39,6 +39,11 @@ def test_the_same_wrong_proof_is_slowed_down(world: World) -> None:
     assert refusal(fail(world)) == INVALID
 
 
+def test_the_same_wrong_proof_is_slowed_down_at_all_addresses_of_an_ipv6_network(world: World) -> None:
+    answers = [world.browser(f"2001:db8::{n}")("GET", "/devices", Authorization="BrowserID x~0") for n in range(11)]
+    assert [answer.status_int for answer in answers] == [401] * 10 + [429]
+
+
 def test_an_expired_proof_is_refused_as_such_while_a_neighbour_repeats_theirs(world: World) -> None:
     for _ in range(50):
         fail(world)

@@ -146,6 +146,12 @@ def test_an_address_can_begin_sixty_pairings_an_hour(make_world: Callable[..., W
     assert world.browser("192.0.2.8")("POST", "/pair", LAMP).status_int == 201
 
 
+def test_the_addresses_of_one_ipv6_network_share_the_limit(make_world: Callable[..., World]) -> None:
+    world = make_world(identity__pairings_per_hour="2")
+    addresses = ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1")
+    assert [world.browser(address)("POST", "/pair", LAMP).status_int for address in addresses] == [201, 201, 429, 201]
+
+
 # -- the user
 
 
