@@ -68,4 +68,5 @@ def with_dots(text: str) -> list[str]:
         return [text]
     text = str(_FULL_STOP.sub(" ", text))
     plain = unicodedata.normalize("NFKC", text)  # for mathematical letters, of which none has a script
-    return list(dict.fromkeys([text, *(_BETWEEN_LABELS.sub(".", _SIGNS.sub(".", one)) for one in (text, plain))]))
+    dotted = [_BETWEEN_LABELS.sub(".", _SIGNS.sub(".", one)) for one in (text, plain)]
+    return list(dict.fromkeys([text, *(one for one in dotted if one not in (text, plain))]))
