@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import io
@@ -180,9 +179,9 @@ def accept_key(key: str, guid: str) -> str:
     :raises WrongValue: the key is not 16 bytes in base64.
     """
     try:
-        valid = len(base64.b64decode(key.encode("ascii"), validate=True)) == 16
-    except (UnicodeEncodeError, binascii.Error):
+        valid = len(binascii.a2b_base64(key, strict_mode=True)) == 16
+    except ValueError:
         valid = False
     if not valid:
         raise WrongValue("Sec-WebSocket-Key: 16 bytes in base64")
-    return base64.b64encode(hashlib.sha1((key + guid).encode()).digest()).decode()  # noqa: S324 - RFC 6455 requires SHA-1
+    return binascii.b2a_base64(hashlib.sha1((key + guid).encode()).digest(), newline=False).decode()  # noqa: S324 - RFC 6455 requires SHA-1

@@ -39,6 +39,7 @@ class SignIn(Struct, frozen=True):
     :param family: the ticket family that the sign-in belongs to, or None.
     :param ticket: the next ticket, if one was requested.
     :param identity: the result of verifying an assertion, None for a ticket or a device credential.
+    :param digest: that of a ticket.
     """
 
     account: Account
@@ -47,6 +48,7 @@ class SignIn(Struct, frozen=True):
     family: str | None = None
     ticket: str | None = None
     identity: Identity | None = None
+    digest: bytes = b""
 
 
 def csrf_token(cookie: str) -> str:
@@ -77,14 +79,11 @@ class Accounts:
         self._mailbox = mailbox
         self._verifiers, self._grants = verifiers, grants
         self._outbox = outbox
-        self._settings = settings
-        self._clock = clock
+        self._settings, self._clock = settings, clock
         self._failures, self._metrics = failures, metrics
         self._logins = RateLimit("too many sign-ins of this account", settings.logins_per_hour, 3600, clock)
         self._tickets = RateLimit("too many tickets of this account", settings.tickets_per_hour, 3600, clock)
         self._erasures = RateLimit("this e-mail's account was erased too often", ERASURES_PER_HOUR, 3600, clock)
-
-    # -- sign-in
 
     def verify(self, assertion: str, address: str, for_device: bool = False) -> Account:
         """Verify an assertion and return its account.
@@ -165,14 +164,15 @@ class Accounts:
 
     def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
         successor = _new_ticket() if again else None
-        used = self._grants.use_ticket(digest_of(value), self._clock.steady.now(), device, digest_of(successor) if successor else None)
+        digest = digest_of(value)
+        used = self._grants.use_ticket(digest, self._clock.steady.now(), device, digest_of(successor) if successor else None)
         if used is None or used.account.blocked:
             raise self.refusal(InvalidAssertion("ticket"), value, address)
         ticket = used.ticket
         if not used.good:  # the ticket was copied: every connection of its family must sign in again
             self._outbox.apply_now(ticket.user)
             raise self.refusal(InvalidAssertion("ticket used before", about=masked(used.account.email)), value, address)
-        return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
+        return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor, digest=digest)
 
     def is_current(self, sign_in: SignIn) -> bool:
         """Return whether a sign-in is still valid after concurrent log-outs, erasures, blocks and unpins."""

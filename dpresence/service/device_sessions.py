@@ -65,7 +65,8 @@ class DeviceSessions:
         if frame.assertion.startswith(CREDENTIAL_PREFIX):
             sign_in, digest = self._pairings.sign_in(frame.assertion, address, device), b""  # each frame that contains it renews it
         else:
-            sign_in, digest = self._accounts.sign_in(frame.assertion, address, device, frame.ticket), digest_of(frame.assertion)
+            sign_in = self._accounts.sign_in(frame.assertion, address, device, frame.ticket)
+            digest = sign_in.digest or digest_of(frame.assertion)
         if user not in ("", sign_in.account.id):
             raise OtherEmail()
         return VerifiedSignIn(sign_in, digest, sign_outs)
