@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import gevent
 import msgspec
 
 from ...errors import BackendUnavailable
-from ...model import FeedEntry, Reason, Status
+from ...model import FeedEntry
 from ..redis.client import Operation
 from ..redis.connections import ConnectionFactory
 from . import PublishedCounts
@@ -131,8 +131,9 @@ def decode_entry(text: str, start: int) -> FeedEntry:
     :param start: see ``Epochs``.
     :raises ValueError: the text is not an entry.
     """
-    offset, puid, status, at, reason = text.split(" ")
-    return FeedEntry(start + int(offset), puid, cast("Status", status), int(at), cast("Reason", reason))
+    fields: list[Any] = text.split(" ")
+    offset, puid, status, at, reason = fields
+    return FeedEntry(start + int(offset), puid, status, int(at), reason)
 
 
 def decode_entries(text: str, start: int) -> list[FeedEntry]:
