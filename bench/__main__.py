@@ -29,8 +29,9 @@ from .report import Busy, Idle, show_busy, show_idle
 from .snapshots import snapshot_cost
 
 KIB = 1024
-WARM = 100
-"""Devices that connect before memory is measured, so that what is made once has been made."""
+WARM = 3000
+"""Devices that connect before memory is measured, so that what is made once has been made. SQLite's caches of pages, 2 MB each, are full
+only after thousands of sign-ins; with 100 devices before, they added 0.3 KiB to each of the next 5,000."""
 ROUNDS = 3
 """Number of rounds in which the contenders take turns; the median counts."""
 PACED = 1000
@@ -84,7 +85,7 @@ def silent_share(server: Process, load: Load) -> float:
 def scrape_cost(contender: Contender) -> tuple[float, float]:
     """Return the CPU of a scrape, and the longest answer to a device while one scrape follows the other, both in ms."""
     server, scrapes = contender.server, partial(scrape, contender.server.origin)
-    scrapes(WARM)
+    scrapes(SCRAPES)  # warms up
     cpu = server.cpu_seconds()
     scrapes(SCRAPES)
     cost = (server.cpu_seconds() - cpu) / SCRAPES * 1e3
