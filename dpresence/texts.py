@@ -33,6 +33,8 @@ _NAME = regex.compile(
     )*+"""
 )
 _PROSE = regex.compile(rf"(?:{_FLAG}|[^\p{{Cs}}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202d\u202e\U000e0000-\U000e007f])*+")
+_BREAKS = dict.fromkeys(map(ord, "\u00ad\u200b"))
+"""Soft hyphen and zero width space: where a line may end, often pasted from web pages."""
 _VISIBLE = regex.compile(r"[\p{L}\p{N}\p{P}\p{S}]")
 _MARKS = regex.compile(rf"\A\p{{M}}|[\p{{Mn}}\p{{Me}}]{{{MAX_MARKS + 1}}}")
 _DIRECTION_MARK = regex.compile(r"[\u200e\u200f\u061c]")
@@ -42,7 +44,7 @@ _CLOSES = {"\u202a": "\u202c", "\u202b": "\u202c", "\u2066": "\u2069", "\u2067":
 
 
 def name(text: str) -> str:
-    """Return a name in its stored form: NFC, stripped, with every run of spaces as a single plain space.
+    """Return a name in its stored form: NFC, stripped, with every run of spaces as a single plain space, and without ``_BREAKS``.
 
     :raises ValueError: the name contains an invisible character or one that changes the direction of text, has no visible character,
         has too many combining marks, or contains a word that looks Latin and is not.
@@ -50,7 +52,7 @@ def name(text: str) -> str:
     if text.isascii() and text.isprintable():
         stored = " ".join(text.split())
     else:
-        stored = str(regex.sub(r"\p{Zs}+", " ", unicodedata.normalize("NFC", text))).strip(" ")
+        stored = str(regex.sub(r"\p{Zs}+", " ", unicodedata.normalize("NFC", text.translate(_BREAKS)))).strip(" ")
         _check_name(stored)
     if not _VISIBLE.search(stored):
         raise ValueError("one of them visible")

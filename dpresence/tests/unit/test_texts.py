@@ -57,7 +57,7 @@ def test_a_name_that_shows_nothing_is_refused(text: str) -> None:
 
 
 UNSEEN = [
-    "\0", "\n", "\t", "\x7f", "\x85", "\u00ad", "\u034f", "\u061c", "\u115f", "\u17b5", "\u180b", "\u180e", "\u200b", "\u200c", "\u200d",
+    "\0", "\n", "\t", "\x7f", "\x85", "\u034f", "\u061c", "\u115f", "\u17b5", "\u180b", "\u180e", "\u200c", "\u200d",
     "\u200e", "\u200f", "\u2028", "\u202a", "\u202e", "\u2060", "\u2064", "\u2066", "\u2069", "\u206a", "\u2800", "\u3164", "\ud800",
     "\ue000", "\ufe00", "\ufe0e", "\ufe0f", "\ufeff", "\uffa0", "\ufff9", "\ufffe", "\U0001d159", "\U000e0001", "\U000e0067", "\U000e007f",
     "\U000e0100", "\U000f0000",
@@ -102,6 +102,13 @@ def test_a_word_of_two_scripts_that_passes_for_latin_is_refused(text: str) -> No
 def test_a_name_is_kept_composed_and_with_plain_single_spaces() -> None:
     assert name(" Cafe\u0301\u00a0 \u3000\u2009de  Paris ") == "Caf\u00e9 de Paris"
     assert name("a  b ") == "a b"
+    assert name("Schach\u00advere\u200bin") == "Schachverein"
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u00ad \u200b", "b\u00ad\u0430nk"])
+def test_what_is_left_of_a_name_without_places_for_line_breaks_is_checked(text: str) -> None:
+    with pytest.raises(ValueError, match=r"one of them visible|in one script"):
+        name(text)
 
 
 # -- prose
