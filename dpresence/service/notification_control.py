@@ -1,19 +1,45 @@
-"""Topic, idempotency key and urgency, by which an application controls a notification (docs/decisions/0050-control.md)."""
+"""Checks of notifications; topic, idempotency key and urgency, by which an application controls one (docs/decisions/0050-control.md)."""
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import sha256
+from time import perf_counter
 
 from ..backends.mailbox import Control
-from ..errors import WrongValue
+from ..domains import check_action
+from ..errors import BadAction, WrongValue
 from ..messages import NewNotification
+from ..model import Application
+from ..web_addresses import refusal
+from .scheduling import yield_to_loop
 
 PUSHED = ("normal", "high")
 """Urgencies with which a notification is pushed."""
 _TOPIC_CHARACTERS = 32
 """Length of a ``Topic`` (RFC 8030, section 5.4)."""
+_SLICE_SECONDS = 0.005
+"""Seconds of checks after which others have a turn: a long text in many scripts takes milliseconds."""
+
+
+def check_texts(application: Application, items: Sequence[NewNotification]) -> None:
+    """Check the actions and sources of notifications, with turns for others in between.
+
+    :raises BadAction: an ``action`` is not allowed.
+    :raises WrongValue: a ``source`` looks like another domain.
+    """
+    began = perf_counter()
+    for index, item in enumerate(items):
+        if perf_counter() - began > _SLICE_SECONDS:
+            yield_to_loop()
+            began = perf_counter()
+        try:
+            check_action(item.action, application.domain)
+        except BadAction as error:
+            raise BadAction(f"notifications[{index}].{error.error}") from None
+        if refused := refusal(item.source or "", application.domain):
+            raise WrongValue(f"notifications[{index}].source: {refused}")
 
 
 def control_of(item: NewNotification) -> Control | None:

@@ -15,8 +15,7 @@ from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox, Queue, QueuedNotification
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..domains import check_action
-from ..errors import BackendUnavailable, BadAction, Conflict, NotFound, SlowDown, WrongValue
+from ..errors import BackendUnavailable, Conflict, NotFound, SlowDown
 from ..hub import Hub
 from ..limits import Buckets
 from ..logs import spawn
@@ -24,13 +23,12 @@ from ..messages import NewNotification, NotificationResult
 from ..metrics import Metrics
 from ..model import ERASED, Application, FeedEntry, Grant
 from ..settings import PresenceSettings
-from ..web_addresses import refusal
 from .accepted_notification import Accepted, answer, notification_of
 from .coalescer import Coalescer
 from .delivery import Delivery
 from .feeds import shown_until
 from .inboxes import Inboxes
-from .notification_control import check_distinct, control_of
+from .notification_control import check_distinct, check_texts, control_of
 from .outcomes import Outcomes
 from .pushes import Pushes
 from .retry import RetryQueue
@@ -91,7 +89,7 @@ class Notifications:
         """
         check_distinct(items)
         self._charge(application.id, len(items))
-        self._check_texts(application, items)
+        check_texts(application, items)
         grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         known = [item for item in items if item.puid in grants]
         accepted = self._accept(application, [(grants[item.puid], item) for item in known])
@@ -113,15 +111,6 @@ class Notifications:
             raise
         if followed:
             self._outcomes.place(application.id, followed)
-
-    def _check_texts(self, application: Application, items: Sequence[NewNotification]) -> None:
-        for index, item in enumerate(items):
-            try:
-                check_action(item.action, application.domain)
-            except BadAction as error:
-                raise BadAction(f"notifications[{index}].{error.error}") from None
-            if refused := refusal(item.source or "", application.domain):
-                raise WrongValue(f"notifications[{index}].source: {refused}")
 
     def cancel(self, application: Application, puid: str, id_: str) -> None:
         """Cancel a notification. Nothing shows whether it waited, was delivered, or was never sent.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
+import gevent
 import pytest
 
-from dpresence.service import inboxes
+from dpresence.service import inboxes, notification_control
 from dpresence.tests.web.support import App, World
 from dpresence.tests.web.test_inbox import ANN, BOB, connected, listed, notify, unread
 
@@ -180,3 +182,27 @@ def test_a_device_that_does_not_acknowledge_and_a_service_without_inboxes_clear_
     cancel(world, app, sent, f"?puid={puid}")
     world.settle()
     assert cleared(phone) == cleared(plain) == []
+
+
+def test_a_developer_whose_sources_take_long_to_check_lets_others_have_their_turn(
+    world: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked, turns = [], set()
+
+    def check(source: str, domain: str) -> str:
+        until = perf_counter() + 0.006
+        while perf_counter() < until:
+            pass
+        checked.append(source)
+        return ""
+
+    def watch() -> None:
+        while True:
+            turns.add(len(checked))
+            gevent.sleep(0.0001)  # by the clock, as what waits for a socket
+
+    monkeypatch.setattr(notification_control, "refusal", check)
+    watcher = gevent.spawn(watch)
+    world.notify(app, *({"puid": "x", "message": "hi", "source": str(n)} for n in range(10)))
+    watcher.kill()
+    assert set(range(1, 10)) <= turns
