@@ -62,7 +62,7 @@ def test_users_of_other_primaries_notice_nothing_of_one_that_is_lost(stores, nod
         one, two = cluster.start(), cluster.start()
         application = activate(one.origin, site)
         with crowd(cluster.seed(application.appid, DEVICES)) as all_:
-            lost = nodes.primaries[1]
+            lost = nodes.nodes_of(PARTITIONS)[0]  # it also has what belongs to no user
             away = people_in(cluster.url, PARTITIONS, [number for number, node in enumerate(nodes.nodes_of(PARTITIONS)) if node is lost])
             all_.bring(one.port, two.port)
             for process in (one, two):
