@@ -17,6 +17,7 @@ from datetime import UTC
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, RemoteDisconnected
+from time import monotonic
 from typing import Any, Literal
 
 import gevent
@@ -89,6 +90,7 @@ class Fetcher:
     :param body_bytes: maximum length of a body.
     :param ca_file: file with certificates, PEM, that are trusted besides the system's; empty for none.
     :param resolve: function that resolves a name.
+    :param failed_lookup_seconds: minimum duration of a look-up without an allowed address.
     :raises OSError: ``ca_file`` cannot be read.
     """
 
@@ -101,7 +103,9 @@ class Fetcher:
         body_bytes: int,
         ca_file: str = "",
         resolve: Resolve = look_up,
+        failed_lookup_seconds: float = 0,
     ) -> None:
+        self._failed_lookup_seconds = failed_lookup_seconds
         self._may_connect = may_connect
         self._refusal = refusal
         self._seconds = seconds
@@ -130,8 +134,16 @@ class Fetcher:
     def addresses(self, target: Target) -> list[str]:
         """Resolve the target's name once and return its addresses, IPv4 first.
 
-        :raises FetchFailed: the name has no address, or one of its addresses is not allowed.
+        :raises FetchFailed: the name has no address, or one of its addresses is not allowed. See ``failed_lookup_seconds``.
         """
+        began = monotonic()
+        try:
+            return self._addresses(target)
+        except FetchFailed:
+            gevent.sleep(max(0.0, began + self._failed_lookup_seconds - monotonic()))
+            raise
+
+    def _addresses(self, target: Target) -> list[str]:
         with _located([str(target)]):
             try:
                 found = [str(each[4][0]) for each in self._resolve(target.host, target.port, type=socket.SOCK_STREAM)]

@@ -61,12 +61,13 @@ class WebhookSchedule:
         state.snapshot = None
         return self._messages.waiting(webhook, offset)
 
-    def postponed(self, webhook: Webhook, retry_after: float) -> Webhook:
+    def postponed(self, webhook: Webhook, at: int, ended_at: int, retry_after: float) -> Webhook:
         """Return a webhook after a failed attempt, with the time of the next one.
 
+        :param at: when the attempt began, milliseconds since the epoch.
+        :param ended_at: when the time until the next attempt begins, milliseconds since the epoch.
         :param retry_after: seconds that the endpoint asked for.
         """
-        now = self._clock.steady.now()
         wait = RETRY_SECONDS[min(webhook.failures, len(RETRY_SECONDS) - 1)] * random.uniform(1, 1 + _JITTER)  # noqa: S311 a jitter
-        next_at = now + int(max(wait, retry_after) * 1000)
-        return replace(webhook, failures=webhook.failures + 1, failing_since=webhook.failing_since or now, next_at=next_at)
+        next_at = ended_at + int(max(wait, retry_after) * 1000)
+        return replace(webhook, failures=webhook.failures + 1, failing_since=webhook.failing_since or at, next_at=next_at)

@@ -194,14 +194,14 @@ class WebhookSender:
             made[:] = [self._messages.next(webhook, state, event)]
             return made[0].signed
 
-        at = self._clock.now()
+        at = self._clock.steady.now()
         result = self._attempt(webhook, make, webhook.appid)
         state.sent, state.sent_at[event] = event, self._clock.monotonic()
         if made and event == "presence":
             self._looks.record(webhook.appid, "webhook")
         message = made[0] if made else self._messages.unmade(webhook, event)
         succeeded = result.outcome == "delivered"
-        after = self._confirmed(webhook, message) if succeeded else self._failed(webhook, result)
+        after = self._confirmed(webhook, message) if succeeded else self._failed(webhook, result, at)
         stored = self._directory.record_attempt(_attempt(webhook, message, result, at), webhook, after, self._id)
         if stored and succeeded:
             state.confirmed(message)
@@ -235,21 +235,23 @@ class WebhookSender:
         position = webhook.outcome_position if message.outcome_position is None else message.outcome_position
         return replace(webhook, cursor=cursor, outcome_position=position, failures=0, failing_since=None, next_at=None)
 
-    def _failed(self, webhook: Webhook, result: DeliveryResult) -> Webhook:
-        """Return a webhook after a failure: with the time of the next attempt, or turned off."""
-        now = self._clock.steady.now()
-        since = webhook.failing_since or now
-        if result.status == _GONE:
-            return self._turned_off(webhook, "gone", now)
-        if now - since >= _FAILING_MS:
-            return self._turned_off(webhook, "failing", now)
-        return self._schedule.postponed(webhook, result.retry_after)
+    def _failed(self, webhook: Webhook, result: DeliveryResult, at: int) -> Webhook:
+        """Return a webhook after a failure: with the time of the next attempt, or turned off.
 
-    def _turned_off(self, webhook: Webhook, reason: OffReason, now: int) -> Webhook:
+        :param at: when the attempt began. Nothing that the owner sees of a failed look-up has the time of its end.
+        """
+        if result.status == _GONE:
+            return self._turned_off(webhook, "gone", at)
+        if at - (webhook.failing_since or at) >= _FAILING_MS:
+            return self._turned_off(webhook, "failing", at)
+        ended_at = at if result.outcome == "dns" else self._clock.steady.now()
+        return self._schedule.postponed(webhook, at, ended_at, result.retry_after)
+
+    def _turned_off(self, webhook: Webhook, reason: OffReason, at: int) -> Webhook:
         host = Target.parse(webhook.url).host
         log.warning("the webhook of application %s at %s is turned off: %s", webhook.appid, host, reason)
         self._metrics.event(f"webhook turned off: {reason}", host)
-        return replace(webhook, off_at=now, off_reason=reason, next_at=None)
+        return replace(webhook, off_at=at, off_reason=reason, next_at=None)
 
     # -- tests
 
@@ -266,7 +268,7 @@ class WebhookSender:
         if not application.valid_domain:
             raise DomainNotValidated()
         self._tests.charge(application.id)
-        message, at = self._messages.test(webhook), self._clock.now()
+        message, at = self._messages.test(webhook), self._clock.steady.now()
         result = self._attempt(webhook, lambda: message.signed, f"test {webhook.appid}")
         attempt = _attempt(webhook, message, result, at)
         self._directory.record_attempt(attempt)

@@ -7,6 +7,7 @@ from email.utils import formatdate
 import pytest
 
 from dpresence.outbound import MAX_WAIT_SECONDS, wait_seconds
+from dpresence.webhook_requests import DeliveryResult
 
 from .support import App, World
 from .test_webhooks import ANN, endpoint, long_leases, quiet
@@ -46,3 +47,20 @@ def test_the_data_of_the_owner_has_the_webhook_without_its_secret(app: App, quie
     webhook = {key: value for key, value in quiet.state.items() if key != "log"}
     assert document.json["webhooks"] == [{"appid": app.id, **webhook}]
     assert quiet.secret not in document.text
+
+
+def test_the_times_of_a_failure_do_not_show_how_long_a_look_up_took(
+    world: World, app: App, quiet: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> DeliveryResult:
+        world.clock.advance(1)
+        return DeliveryResult("dns", None, "the name has no public address", 0)
+
+    monkeypatch.setattr(world.services.webhook_sender._requests, "post", fail)
+    monkeypatch.setattr("random.uniform", lambda low, high: low)
+    world.grant(ANN, app)
+    quiet.take()
+    state = quiet.state
+    [attempt] = [each for each in state["log"] if each["outcome"] == "dns"]
+    assert (state["failing_since"], state["next_attempt_at"]) == (attempt["at"], attempt["at"] + 5000)
+    assert quiet.call("POST", "/test").json["at"] < world.clock.now() - 900

@@ -53,3 +53,9 @@ def refused() -> Iterator[int]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have failed look-ups end at once, of which there are hundreds."""
+    monkeypatch.setattr("dpresence.public_fetcher.FAILED_LOOKUP_SECONDS", 0.0)

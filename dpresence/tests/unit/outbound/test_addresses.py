@@ -7,6 +7,7 @@ import ipaddress
 import os
 import random
 import socket
+import time
 from unittest.mock import patch
 
 import gevent
@@ -96,6 +97,21 @@ def test_a_developer_whose_webhook_leads_to_a_name_of_the_operators_network_lear
     assert set(sent) == {DeliveryResult("dns", None, "the name has no public address", 0)}, "nor how long the look-up took"
     assert "a webhook at db.example.org was sent nothing: the address 10.1.2.3 is not public" in caplog.text
     assert "/hook" not in caplog.text
+
+
+def test_nobody_learns_by_the_time_of_an_answer_whether_a_name_of_the_operators_network_exists(monkeypatch):
+    monkeypatch.setattr("dpresence.public_fetcher.FAILED_LOOKUP_SECONDS", 0.5)
+
+    def fail_late(*_, **__):
+        gevent.sleep(0.3)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    for resolve in (fail_late, lambda *_, **__: found("10.1.2.3")):
+        webhooks, proofs = WebhookRequests(OutboundSettings(), resolve=resolve), DomainProofs(OutboundSettings(), resolve=resolve)
+        for ask in (lambda: webhooks.post("https://db.example.org/hook", pytest.fail), lambda: details(proofs)):  # noqa: B023 called here
+            began = time.monotonic()
+            ask()
+            assert time.monotonic() - began >= 0.5
 
 
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EADDRNOTAVAIL])
