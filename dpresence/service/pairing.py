@@ -17,6 +17,7 @@ from ..model import Account, DeviceCredential, Pairing, digest_of
 from ..settings import IdentitySettings
 from .accounts import Accounts, SignIn
 from .outbox import Outbox
+from .qr_codes import QrCodes
 
 CREDENTIAL_PREFIX = "device:"
 POLL_SECONDS = 5
@@ -42,7 +43,10 @@ class Started:
 
 
 class Pairings:
-    """Service methods for pairings and credentials of devices."""
+    """Service methods for pairings and credentials of devices.
+
+    :ivar qr_codes: draws the address of the page where a user enters a code.
+    """
 
     def __init__(
         self, directory: Directory, accounts: Accounts, outbox: Outbox, metrics: Metrics, settings: IdentitySettings, clock: Clock
@@ -56,6 +60,7 @@ class Pairings:
         self._begun = RateLimit("too many pairings from this address", settings.pairings_per_hour, 3600, clock)
         self._all = RateLimit("too many pairings", MAX_PAIRINGS, 600, clock)
         self._wrong = RateLimit("too many wrong codes", WRONG_CODES_PER_HOUR, 3600, clock)
+        self.qr_codes = QrCodes(settings.pairings_per_hour, clock)
         self._polls = Buckets(1 / POLL_SECONDS, 2)
 
     # -- the device

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO, StringIO
-
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.response import Response
 
@@ -46,19 +44,12 @@ def redeem_pairing(request: Request) -> NewCredential:
 @qr.get()
 def get_qr(request: Request) -> Response:
     """Return the address of the page, with a code, as a QR code. It does not reveal whether the code exists."""
-    import segno  # only here, as it takes a service that nobody pairs with longer to start
-
     code = canonical_code(request.GET.get("code", ""))
     if len(code) != CODE_LENGTH:
         raise NotFound()
-    picture = segno.make(f"{_page_uri(request)}?code={shown_code(code)}", micro=False)
-    if "text/plain" in str(request.accept):
-        text = StringIO()
-        picture.terminal(text, compact=True, border=2)
-        return Response(text.getvalue(), content_type="text/plain", charset="utf-8")
-    svg = BytesIO()
-    picture.save(svg, kind="svg", scale=6, xmldecl=False, light="#fff")
-    return Response(svg.getvalue(), content_type="image/svg+xml")
+    as_text = "text/plain" in str(request.accept)
+    picture = request.services.pairings.qr_codes.picture(f"{_page_uri(request)}?code={shown_code(code)}", as_text, request.remote_addr)
+    return Response(picture, content_type="text/plain" if as_text else "image/svg+xml", charset="utf-8" if as_text else None)
 
 
 @pair.get(validators=(redirect_to_audience, session))

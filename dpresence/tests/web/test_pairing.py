@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from dpresence.service.pairing import CODE_LETTERS, canonical_code
+from dpresence.service.qr_codes import QrCodes
+from dpresence.tests.support import FakeClock
 from dpresence.tests.web.pairing import ANN, BOB, LAMP, begin, enter, poll
 from dpresence.tests.web.support import Browser, World, ko, refusal
 
@@ -232,6 +234,28 @@ def test_the_qr_code_is_a_picture_or_text_and_reveals_nothing(world: World) -> N
     text = world.browser()("GET", "/pair/qr?code=bbbbcccc", Accept="text/plain")
     assert text.content_type == "text/plain" and set(text.text) <= set("█▀▄ \n")
     assert refusal(world.browser()("GET", "/pair/qr?code=B"))[0] == 404
+
+
+def test_an_address_has_twice_as_many_qr_codes_drawn_as_it_may_begin_pairings(make_world: Callable[..., World]) -> None:
+    world = make_world(identity__pairings_per_hour="1")
+
+    def draw(code: str, address: str = "2001:db8::1", accept: str = "image/svg+xml") -> Any:
+        return world.browser(address)("GET", f"/pair/qr?code={code}", Accept=accept)
+
+    first = draw("BBBB-BBBB")
+    assert [draw(code).status_int for code in ("BBBB-BBBB", "bbbbbbbb", "BBBB-BBBC")] == [200, 200, 200]
+    assert refusal(draw("BBBB-BBBD", "2001:db8::2")) == (429, ko(117, "too many QR codes for this address", retry_after=1800))
+    assert draw("BBBB-BBBB").body == first.body, "one that was drawn a short time ago costs nothing"
+    assert draw("BBBB-BBBB", accept="text/plain").status_int == 429
+    assert draw("BBBB-BBBD", "2001:db8:0:1::1").status_int == 200
+
+
+def test_few_qr_codes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpresence.service.qr_codes.MAX_PICTURES", 2)
+    codes = QrCodes(100, FakeClock())
+    pictures = [codes.picture(f"https://example.org/{letter}", False, "192.0.2.1") for letter in "abac"]
+    assert len(set(pictures)) == 3 and pictures[0] == pictures[2]
+    assert [url[-1] for url, _ in codes._kept] == ["a", "c"]
 
 
 def test_a_code_that_was_entered_is_read_whatever_its_form() -> None:
