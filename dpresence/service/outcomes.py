@@ -196,14 +196,23 @@ class Outcomes:
     # -- what left the mailbox silently
 
     def run(self) -> None:
-        """Check the notifications that are due."""
+        """Check the notifications that are due.
+
+        :raises BackendUnavailable: a backend was unavailable for some of the applications; the others were checked.
+        """
         while self._directory.outcomes_due():
             due, now = self._directory.claim_outcomes(PAGE, _LEASE_MS)
             by_application: defaultdict[str, list[Followed]] = defaultdict(list)
             for each in due:
                 by_application[each.appid].append(each)
+            failures = []
             for appid, some in by_application.items():
-                self._check(appid, some, now)
+                try:
+                    self._check(appid, some, now)
+                except BackendUnavailable as error:
+                    failures.append(error)
+            if failures:
+                raise failures[0]
             if len(due) < PAGE:
                 return
             yield_to_loop()
