@@ -31,7 +31,8 @@ class Followed:
     :param due_at: when to check it again; after its end, when to delete it.
     :param position: position in the user's mailbox; None until it is stored there.
     :param held: outcomes that may not be published yet, in order, separated by spaces.
-    :param held_at: when the last of them happened, by the clock of the feed; None without any.
+    :param held_at: when the last of them happened, by the clock of the feed: they may be published once the feed has shown the user as
+        reachable after that; 0 if it did so when the last one happened; None without any.
     :param ended_at: when the outcome that ended it was published.
     """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from ..backends.directory import Directory, OutboxEntry
@@ -68,6 +69,8 @@ class Outcomes:
         self._most = settings.feed_entries
         self._clock = clock
         self._releases = Coalescer("the outcomes of notifications", self._release, delay)
+        self._publications = Coalescer("the publishing of outcomes", self._publish_permitted)
+        self._permitted: defaultdict[str, dict[str, list[NotificationOutcome]]] = defaultdict(dict)  # by application, notification
         self._queue_checks = Coalescer("a check of a full queue", self._check_queue, delay)
         self._changed: set[str] = set()  # applications whose outcomes are trimmed by the next sweep
 
@@ -125,22 +128,31 @@ class Outcomes:
         if not ids:
             return
         puids = [grant.puid for grant in self._grants.of(user).grants]
+        held_at = {puid: received.at if received.unseen is None or puid in received.unseen else 0 for puid in puids}
         for start in range(0, len(ids), PAGE):
             some = ids[start : start + PAGE]
             place = {id_: index for index, id_ in enumerate(some)}
-            held = self._directory.hold_outcome(user, puids, some, outcome, received.at, HELD_CHECK_MS)
-            self._publish_seen(sorted(held, key=lambda each: place[each.id]), received.unseen)
+            held = self._directory.hold_outcome(user, held_at, some, outcome, HELD_CHECK_MS)
+            self._request_publishing(sorted(held, key=lambda each: place[each.id]))
 
-    def _publish_seen(self, held: Iterable[Followed], unseen: Collection[str] | None) -> None:
-        """Publish at once what was sent to a user who was and is shown as reachable, and the rest after a delay if permitted then."""
-        at_once: defaultdict[str, dict[str, list[NotificationOutcome]]] = defaultdict(dict)
+    def _request_publishing(self, held: Iterable[Followed]) -> None:
+        """Publish at once what was sent to a user who was and is shown as reachable, and the rest after a delay if permitted then.
+
+        The user's call does not wait for it, as the developer's other calls may delay it.
+        """
         for each in held:
-            if unseen is None or each.puid in unseen or not each.shown:
+            if each.held_at or not each.shown:
                 self._releases.request(each.appid)
             elif each.held:
-                at_once[each.appid][each.id] = _held(each)
-        for appid, published in at_once.items():
-            self._publish(appid, published)
+                self._permitted[each.appid][each.id] = _held(each)
+                self._publications.request(each.appid)
+
+    def _publish_permitted(self, appid: str) -> None:
+        """Publish what is permitted. If the directory is unavailable, ``run`` does: it is due as everything that is held."""
+        published = list(self._permitted.pop(appid, {}).items())
+        with suppress(BackendUnavailable):
+            for start in range(0, len(published), PAGE):
+                self._publish(appid, dict(published[start : start + PAGE]))
 
     def end(self, appid: str, ids: Iterable[str], outcome: NotificationOutcome) -> None:
         """Record how notifications of an application ended that do not wait any more. Ids that are not followed are ignored.
@@ -187,7 +199,7 @@ class Outcomes:
         published = {
             each.id: _held(each)
             for each in held
-            if each.puid in grants and (each.held_at or 0) < shown_until(grants[each.puid], view.get(each.puid), now)
+            if each.puid in grants and (not each.held_at or each.held_at < shown_until(grants[each.puid], view.get(each.puid), now))
         }
         if published:
             self._publish(appid, published)

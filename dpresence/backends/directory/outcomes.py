@@ -34,12 +34,12 @@ class OutcomeStore(ABC):
 
     @abstractmethod
     def hold_outcome(
-        self, user: str, puids: Collection[str], ids: Sequence[str], outcome: NotificationOutcome, at: int, check_ms: int
+        self, user: str, held_at: Mapping[str, int], ids: Sequence[str], outcome: NotificationOutcome, check_ms: int
     ) -> Sequence[Followed]:
         """Hold an outcome of those notifications of some PUIDs that have not ended, or that were delivered if it may follow that.
 
         :param user: the user who has the PUIDs.
-        :param at: when it happened, by the clock of the feed.
+        :param held_at: see ``Followed``, by PUID.
         :returns: those notifications, which are due after ``check_ms``, or when they were due anyway if that is at most twice as late.
         """
 

@@ -91,9 +91,9 @@ class OutcomesContract:
         assert backend.followed("other", "a") is None and backend.followed(appid, "z") is None
 
     def test_held_outcomes_are_told_in_their_order(self, backend, appid):
-        assert [each.id for each in backend.hold_outcome("jane", ["p1"], ["a", "b", "z"], "delivered", NOW, 1000)] == ["a", "b"]
-        backend.hold_outcome("jane", ["p1"], ["b"], "opened", NOW + 5, 1000)
-        backend.hold_outcome("jane", ["p1"], ["b"], "delivered", NOW + 9, 1000)
+        assert [each.id for each in backend.hold_outcome("jane", {"p1": NOW}, ["a", "b", "z"], "delivered", 1000)] == ["a", "b"]
+        backend.hold_outcome("jane", {"p1": NOW + 5}, ["b"], "opened", 1000)
+        backend.hold_outcome("jane", {"p1": NOW + 9}, ["b"], "delivered", 1000)
         assert self.told(backend, appid) == []
         assert [(each.id, each.held, each.held_at) for each in backend.held_outcomes(appid, "", 10)] == [
             ("a", "delivered", NOW),
@@ -103,15 +103,21 @@ class OutcomesContract:
         backend.publish_outcomes(appid, {"b": ["delivered", "opened"]})
         assert [each.id for each in backend.held_outcomes(appid, "", 10)] == ["a"]
 
+    def test_what_may_be_published_stays_so_until_more_is_held(self, backend, appid):
+        for held_at, outcome, expected in ((NOW, "delivered", NOW), (0, "delivered", 0), (0, "shown", 0), (NOW, "opened", NOW)):
+            [held] = backend.hold_outcome("jane", {"p1": held_at}, ["a"], outcome, 1000)
+            assert held.held_at == expected
+        assert held.held == "delivered shown opened"
+
     def test_another_user_holds_nothing(self, backend, appid):
-        assert list(backend.hold_outcome("joe", ["p2"], ["a"], "delivered", NOW, 1000)) == []
+        assert list(backend.hold_outcome("joe", {"p2": NOW}, ["a"], "delivered", 1000)) == []
         assert list(backend.held_outcomes(appid, "", 10)) == []
 
     def test_a_held_outcome_is_dropped_when_the_notification_has_another_end(self, backend, appid):
-        backend.hold_outcome("jane", ["p1"], ["a"], "delivered", NOW, 1000)
+        backend.hold_outcome("jane", {"p1": NOW}, ["a"], "delivered", 1000)
         backend.publish_outcomes(appid, {"a": ["expired"]})
         assert list(backend.held_outcomes(appid, "", 10)) == []
-        assert list(backend.hold_outcome("jane", ["p1"], ["a"], "delivered", NOW, 1000)) == []
+        assert list(backend.hold_outcome("jane", {"p1": NOW}, ["a"], "delivered", 1000)) == []
 
     def test_a_revoke_deletes_what_was_told_and_ends_the_rest(self, backend, appid):
         backend.publish_outcomes(appid, {"a": ["delivered"], "b": ["pushed"]})
@@ -142,10 +148,10 @@ class OutcomesContract:
     def test_what_is_held_delays_no_check(self, backend, appid):
         backend.follow_outcomes(appid, [NewFollowed("c", "p1", 5000, shown=False)], 60_000)
         before = {id_: backend.followed(appid, id_)[0].due_at for id_ in "abc"}
-        backend.hold_outcome("jane", ["p1"], ["b", "c"], "delivered", NOW, 10_000)
+        backend.hold_outcome("jane", {"p1": NOW}, ["b", "c"], "delivered", 10_000)
         after = {id_: backend.followed(appid, id_)[0].due_at for id_ in "abc"}
         assert (after["a"], after["c"]) == (before["a"], before["c"]) and after["b"] < before["b"]
-        backend.hold_outcome("jane", ["p1"], ["a"], "delivered", NOW, 40_000)
+        backend.hold_outcome("jane", {"p1": NOW}, ["a"], "delivered", 40_000)
         assert backend.followed(appid, "a")[0].due_at == before["a"], "it is due soon anyway"
 
     def test_a_lease_does_not_outlast_the_time_to_live(self, backend, appid):

@@ -46,6 +46,37 @@ def wait(scene: Scene, seconds: float) -> None:
     scene.world.services.outcomes.run()
 
 
+def test_an_acknowledgement_does_not_wait_for_the_developer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, puid = another(scene)
+    user = scene.world.registry.backends.directory.account_of(ANN).id
+    ids = [scene.notify(outcome=True)[0]["id"], scene.world.notify(other, {"puid": puid, "outcome": True})[0]["id"]]
+    scene.world.settle()
+    with monkeypatch.context() as patch:
+        busy(scene, patch, "publish_outcomes", scene.app)
+        assert scene.device.receive({"action": "ack", "notifications": ids}) == {"result": "OK"}
+        assert (told(scene, scene.app), told(scene, other)) == ([], ["delivered"])
+        assert scene.world.registry.backends.mailbox.undelivered_ids(user, ids) == set()
+    wait(scene, 3)
+    assert told(scene, scene.app) == ["delivered"]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["went offline", "tracker lost its data"])
+def test_what_the_application_may_know_is_told_after_the_process_has_ended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    scene.notify(outcome=True)
+    scene.world.settle()
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.world.services.outcomes, "_request_publishing", lambda _: None)  # the process ended here
+        scene.acknowledge()
+    scene.say("offline")
+    if lost:
+        monkeypatch.setattr(scene.world.registry.backends.tracker, "latest_of_grants", lambda *_, **__: {})
+    assert told(scene, scene.app) == []
+    wait(scene, 61)  # it is looked up in the mailbox, too
+    assert told(scene, scene.app) == ["delivered"]
+
+
 def test_the_job_goes_on_after_an_application_for_which_a_backend_is_unavailable(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     other, puid = another(scene)
     scene.say("offline")

@@ -67,23 +67,18 @@ class SqlOutcomes(OutcomeStore):
         self,
         connection: Connection,
         user: str,
-        puids: Collection[str],
+        held_at: Mapping[str, int],
         ids: Sequence[str],
         outcome: NotificationOutcome,
-        at: int,
         check_ms: int,
     ) -> Sequence[Followed]:
-        named = (table.c.id.in_(sorted(ids)), table.c.puid.in_(sorted(puids)))
+        named = (table.c.id.in_(sorted(ids)), table.c.puid.in_(sorted(held_at)))
         found = FOLLOWED.all(connection, *named, order_by=table.c.id, for_update=True)
         published = _published(connection, [row.id for row in found if row.ended_at is not None])
         rows = [row for row in found if row.ended_at is None or may_follow(published[row.id], outcome)]
         check_at = self.database.now(connection) + check_ms
-        values = [
-            {"held": f"{row.held} {outcome}".strip(), "held_at": at, "ended_at": row.ended_at, "due_at": _earlier(row, check_at, check_ms)}
-            for row in rows
-            if outcome not in row.held.split()
-        ]
-        _change(connection, [row.id for row in rows if outcome not in row.held.split()], values)
+        new = [row for row in rows if outcome not in row.held.split() or not held_at[row.puid]]
+        _change(connection, [row.id for row in new], [_holding(row, outcome, held_at[row.puid], check_at, check_ms) for row in new])
         return FOLLOWED.all(connection, table.c.id.in_([row.id for row in rows]), order_by=table.c.id)
 
     @reading()
@@ -195,9 +190,11 @@ def _numbered(connection: Connection, new: Sequence[dict[str, Any]]) -> list[dic
     return numbered
 
 
-def _earlier(row: Followed, check_at: int, check_ms: int) -> int:
-    """Return when a notification with something held is due: no check shortly before another, which would change the order of claims."""
-    return check_at if check_at + check_ms < row.due_at else row.due_at
+def _holding(row: Followed, outcome: NotificationOutcome, held_at: int, check_at: int, check_ms: int) -> dict[str, Any]:
+    """Return the changed values of a row with one more held outcome: no check shortly before another, as it changes the order of claims."""
+    held = row.held if outcome in row.held.split() else f"{row.held} {outcome}".strip()
+    due_at = check_at if check_at + check_ms < row.due_at else row.due_at
+    return {"held": held, "held_at": held_at, "ended_at": row.ended_at, "due_at": due_at}
 
 
 def _published(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
