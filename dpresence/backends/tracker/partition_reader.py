@@ -179,8 +179,9 @@ class PartitionReader:
         """Wait for some readings, and return the results of those that have ended; the others are kept."""
         gevent.joinall(awaited, PATIENCE_SECONDS)
         feed.slow.update(part for part, reading in readings.items() if not reading.ready())
-        if feed.all_slow:
-            gevent.joinall(readings.values())
+        if feed.all_slow:  # some may only have been slow for a moment
+            gevent.wait(list(readings.values()), count=1)
+            gevent.joinall(readings.values(), PATIENCE_SECONDS)
         found: dict[int, Entries] = {}
         for part, reading in readings.items():
             if reading.ready():

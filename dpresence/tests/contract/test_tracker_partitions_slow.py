@@ -64,6 +64,20 @@ def test_one_that_is_always_slow_is_read_all_the_same(processes, users, reader, 
     assert len(reader.entries) == 3 * len(users)
 
 
+def test_the_others_go_on_also_if_they_are_slow_for_a_while(servers, processes, here, reader, monkeypatch):
+    parts = [part for number, part in enumerate(processes[1]._parts) if number % 3 != AWAY]
+    for user in here:
+        set_status(processes[0], user, "unavailable")
+    began = time.monotonic()
+    with servers[AWAY].stopped():
+        for part in parts:
+            monkeypatch.setattr(part, "read", lambda *of, read=part.read: gevent.sleep(2 * partition_reader.PATIENCE_SECONDS) or read(*of))
+        for number in range(PARTITIONS):
+            processes[1]._reader.record_gap(number)
+        eventually(lambda: reader.read() == 0 and {reader.statuses[puid(user)] for user in here} == {"unavailable"})
+    assert time.monotonic() - began < 30
+
+
 def test_while_all_stand_still_readers_wait(servers, processes, here, reader):
     set_status(processes[0], here[0], "unavailable")
     for number in range(PARTITIONS):
