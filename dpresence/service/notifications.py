@@ -180,7 +180,7 @@ class Notifications:
             self._retries.run(("push", wanted[0][0].notification.id), partial(self._pushes.add, application.id, wanted))
         for each in accepted:
             if not each.ttl_ms:
-                each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until)
+                each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until, application.owner)
         if queued:
             self._retries.run(queued[0].notification.id, partial(self._check_grants, application.id, queued))
 

@@ -161,8 +161,12 @@ class Mailbox(Inbox, ControlledMailbox):
         """Return the subset of ``ids`` that are still to be delivered to a user."""
 
     @abstractmethod
-    def waiting(self, user: str, puid: str, shown_until: int) -> int:
-        """Return the size of a queue as its application sees it; for ``shown_until`` see ``QueuedNotification``."""
+    def waiting(self, user: str, puid: str, shown_until: int, sender: str = "") -> int:
+        """Return the size of a queue as its application sees it.
+
+        :param shown_until: see ``QueuedNotification``.
+        :param sender: see ``enqueue``.
+        """
 
     @abstractmethod
     def count_undelivered(self, after: Queue, limit: int) -> tuple[int, Queue | None]:

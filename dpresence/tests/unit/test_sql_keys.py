@@ -11,11 +11,13 @@ import pytest
 
 from dpresence.backends.directory import OutboxEntry
 from dpresence.backends.directory.sql import SqlDirectory
+from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.fair import FairQueue
 from dpresence.logouts import ProviderLogout
 from dpresence.model import Pairing
 from dpresence.tasks import enter_job
+from dpresence.tests.contract import mailbox
 from dpresence.tests.contract.directory_values import END, GRANT, LATER, NOW, PAIRING, TICKET, application, person
 from dpresence.tests.shared_tables import make_tables
 from dpresence.tests.waiting import PATIENCE_SECONDS
@@ -67,6 +69,19 @@ def test_the_delivery_to_many_people_takes_nothing_of_the_share_of_a_developer(d
     keys.clear()
     directory.active(["app-1"])
     assert dev.id not in keys and "" not in keys
+
+
+BY_A_DEVELOPER = {
+    "enqueue": lambda it, user: it.enqueue([mailbox.one("o-1", user)], 100, "dev"),
+    "cancel": lambda it, user: it.cancel(user, "puid-1", "o-1", "dev"),
+    "waiting": lambda it, user: it.waiting(user, "puid-1", 0, "dev"),
+}
+
+
+@pytest.mark.parametrize("call", BY_A_DEVELOPER)
+def test_a_sender_does_not_wait_in_the_share_of_the_person(database, keys, call):
+    BY_A_DEVELOPER[call](SqlMailbox(database), "jane")
+    assert set(keys) == {"dev"}
 
 
 def test_all_tickets_of_an_account_are_one_queue_also_those_that_another_process_has_made(database, keys):

@@ -155,7 +155,7 @@ class RedisMailbox(RedisInbox, Mailbox):
     def undelivered_ids(self, user: str, ids: Collection[str]) -> set[str]:
         return {name for some in slices(list(ids)) for name in self._call("undelivered_ids", (user,), user, some)}
 
-    def waiting(self, user: str, puid: str, shown_until: int) -> int:
+    def waiting(self, user: str, puid: str, shown_until: int, sender: str = "") -> int:
         return cast("int", self._tidied("waiting", {(user, puid): 0}, _NO_LIMIT, user, puid, shown_until))
 
     def count_undelivered(self, after: Queue, limit: int) -> tuple[int, Queue | None]:
