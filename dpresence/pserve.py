@@ -8,13 +8,18 @@ from __future__ import annotations
 import configparser
 import sys
 import warnings
-from logging.config import fileConfig
 from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
+from . import log_sections
 from .errors import BackendUnavailable, SettingError
 from .ini_file import read_raw, unreadable
+
+_PACKAGE = __name__.partition(".")[0]
+_READERS = (__name__, read_raw.__module__)
+"""Modules that run while PasteDeploy reads the ini."""
+_USE = "use in [app:main] and in [server:main]: must be egg:dpresence, or another program that is installed; both sections must be there"
 
 
 def main() -> Any:
@@ -31,6 +36,8 @@ def report_failed_start(kind: type[BaseException], error: BaseException, traceba
     """Report a failed start in one line for the operator; an unexpected exception is shown with its traceback."""
     if isinstance(error, configparser.Error):
         error = unreadable(error)
+    elif _is_of_use(error, traceback):
+        error = SettingError(f"{_USE} ({type(error).__name__})")
     if isinstance(error, SettingError | BackendUnavailable):
         text = error.for_operator() if isinstance(error, BackendUnavailable) else str(error)
         sys.stderr.write(f"dpresence does not start: {' '.join(text.split())}\n")
@@ -44,18 +51,13 @@ def _report_unreadable_ini(kind: type[BaseException], error: BaseException, trac
         error = unreadable(error)
     elif isinstance(error, OSError):
         error = SettingError(f"{error.filename}: {error.strerror}")
-    elif _is_of_logging(traceback):
-        error = SettingError(f"the sections of the log, [loggers] to [formatter_line]: {_reason(error)}")
+    elif text := log_sections.describe(error, traceback):
+        error = SettingError(text)
     report_failed_start(kind, error, traceback)
 
 
-def _is_of_logging(traceback: TracebackType | None) -> bool:
-    """Return whether the sections of the log were read, which the standard library does without a check."""
-    return any(frame.f_code is fileConfig.__code__ for frame, _ in walk_tb(traceback))
-
-
-def _reason(error: BaseException) -> str:
-    """Return an error of ``logging.config`` without what may be a value, which is in the error of an expression."""
-    if isinstance(error, NameError | SyntaxError | TypeError):
-        return type(error).__name__
-    return f"KeyError {error}" if isinstance(error, KeyError) else str(error)
+def _is_of_use(error: BaseException, traceback: TracebackType | None) -> bool:
+    """Return whether PasteDeploy did not find what a section names, before anything of this package began."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(traceback)]
+    started = any(name.startswith(f"{_PACKAGE}.") and name not in _READERS for name in modules)
+    return isinstance(error, LookupError | ImportError | OSError) and "paste.deploy.loadwsgi" in modules and not started

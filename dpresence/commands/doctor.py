@@ -164,6 +164,8 @@ def _files(context: Context) -> Iterator[Finding]:
 def _disk(context: Context) -> Iterator[Finding]:
     if database := sqlite_file(context.settings):
         folder = database.parent
+        if not folder.is_dir():
+            return  # which the check of the settings says
         total, _, free = shutil.disk_usage(folder)
         low = free < FREE_BYTES and free / total < FREE_SHARE
         text = f"{free / 2**30:.1f} GiB of {total / 2**30:.1f} are free in {folder}"

@@ -42,6 +42,12 @@ def networks(values: tuple[str, ...]) -> str | None:
     return None
 
 
+def database_url(value: str) -> str | None:
+    """Check a URL of a database: the path of a file has no name in ``%(..)s`` for which nothing is put. Drivers check the rest."""
+    misspelled = value.startswith("sqlite") and re.search(r"%\([^)]*\)", value)
+    return "a URL in which nothing but %(here)s stands for something else" if misspelled else None
+
+
 def redis_url(value: str) -> str | None:
     """Check a URL of Redis. A URL is wrong if a driver would parse it differently and log a part of the password as the host."""
     try:

@@ -15,6 +15,7 @@ class StorageSettings:
     directory_url: str = setting(
         "sqlite:///%(here)s/presence.db",
         "SQLAlchemy URL of the database, `sqlite` or `postgresql+psycopg`: accounts, applications, grants, keys.",
+        check=allowed.database_url,
         allowed="a URL",
         secret=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -78,23 +79,54 @@ def test_an_ini_that_is_not_there_is_reported_in_one_line(tmp_path: Path) -> Non
 
 
 LOGGING = {
-    "class = StreamHandler": ("class = handlers.NoSuchHandler", "No module named 'handlers'"),
-    "class = dpresence.logs.LineFormatter": ("class = nowhere.LineFormatter", "No module named 'nowhere'"),
-    "formatter = line": ("formatter = lines", "KeyError 'lines'"),
-    "keys = console": ("keys = console, file", "KeyError 'handler_file'"),
-    "level = WARNING": ("level = WARN1NG", "Unknown level: 'WARN1NG'"),
-    "args = (sys.stderr,)": (f"args = ({CANARY},)", "NameError"),
+    f"class = {CANARY}.NoSuchHandler": ("class = StreamHandler", "class of [handler_console]", "ModuleNotFoundError"),
+    f"class = {CANARY}.LineFormatter": ("class = dpresence.logs.LineFormatter", "class of [formatter_line]", "ModuleNotFoundError"),
+    f"style = {CANARY}": ("class = dpresence.logs.LineFormatter", "format or style of [formatter_line]", "ValueError"),
+    f"formatter = {CANARY}": ("formatter = line", "formatter of [handler_console]", "KeyError"),
+    f"keys = console, {CANARY}": ("keys = console", "a section that keys of [handlers] names", "KeyError"),
+    f"level = {CANARY}": ("level = WARNING", "level of [logger_root]", "ValueError"),
+    f"handlers = {CANARY}": ("handlers = console", "handlers of [logger_root]", "KeyError"),
+    f"args = ({CANARY},)": ("args = (sys.stderr,)", "args of [handler_console]", "NameError"),
+    f"args = (int('{CANARY}'),)": ("args = (sys.stderr,)", "args of [handler_console]", "ValueError"),
+    f"args = ('{CANARY}'": ("args = (sys.stderr,)", "args of [handler_console]", "SyntaxError"),
+    f"args = (sys.stderr, '{CANARY}')": ("args = (sys.stderr,)", "class, args or kwargs of [handler_console]", "TypeError"),
+    f"kwargs = {CANARY}": ("args = (sys.stderr,)", "kwargs of [handler_console]", "NameError"),
+    "keyz = console": ("keys = console", "keys of [handlers]", "KeyError"),
 }
 
 
 @pytest.mark.parametrize("line", LOGGING)
-def test_a_wrong_logging_section_is_reported_in_one_line(tmp_path: Path, line: str) -> None:
-    other, reason = LOGGING[line]
-    service = WarmShipped(tmp_path, {line: other})
-    said = service.fail_to_start()
+def test_a_wrong_logging_section_is_reported_in_one_line_without_a_value(tmp_path: Path, line: str) -> None:
+    stands, key, kind = LOGGING[line]
+    said = WarmShipped(tmp_path, {stands: line}).fail_to_start()
     check(said)
-    named = "dpresence does not start: the sections of the log, [loggers] to [formatter_line]: "
-    assert said.splitlines()[-1] == f"{named}{reason}"
+    named = f"dpresence does not start: the sections of the log, [loggers] to [formatter_line]: {key} is missing or wrong ({kind})"
+    assert said.splitlines()[-1] == named
+
+
+USES = {
+    "another egg": (f"use = egg:{CANARY}", "PackageNotFoundError"),
+    "another entry point": (f"use = egg:dpresence#{CANARY}", "LookupError"),
+    "a section": (f"use = {CANARY}", "LookupError"),
+    "a function": (f"use = call:{CANARY}:main", "ModuleNotFoundError"),
+    "nothing": ("", "LookupError"),
+}
+
+
+@pytest.mark.parametrize(("case", "section"), [*product(USES, ("app:main", "server:main")), ("a file", "app:main")])
+def test_a_section_that_uses_what_is_not_installed_is_reported_in_one_line(tmp_path: Path, case: str, section: str) -> None:
+    line, kind = USES.get(case, (f"use = config:{CANARY}.ini", "FileNotFoundError"))
+    said = WarmShipped(tmp_path, {f"[{section}]\nuse = egg:dpresence": f"[{section}]\n{line}"}).fail_to_start()
+    check(said)
+    assert said.splitlines()[-1].startswith("dpresence does not start: use in [app:main] and in [server:main]: must be egg:dpresence")
+    assert said.endswith(f"({kind})\n")
+
+
+@pytest.mark.parametrize("url", [f"sqlite:///%({CANARY})s/presence.db", f"sqlite:///%({CANARY})/presence.db"])
+def test_a_misspelled_name_of_the_folder_is_reported_without_it(tmp_path: Path, url: str) -> None:
+    said = WarmShipped(tmp_path, {DATABASE: f"directory.url = {url}"}).fail_to_start()
+    check(said)
+    assert said.splitlines()[-1].endswith("directory.url: must be a URL in which nothing but %(here)s stands for something else")
 
 
 def test_a_folder_of_the_log_that_is_not_there_is_named(tmp_path: Path) -> None:
