@@ -63,7 +63,7 @@ class UpdatingChannel(JsonChannel):
                 full_at = now + limit.rule.interval if full_at <= now else limit.rule.take(full_at, now)
                 if not full_at:
                     return None
-            if devices.waits:
+            if devices.is_remote:
                 return self._try_begin(frame, payload, full_at)
             if not devices.try_update_status(session.user, session.device, self.connection.id, status):
                 return None

@@ -35,7 +35,7 @@ _FAILURES = 3
 class Devices:
     """Operations on devices.
 
-    :ivar waits: the tracker waits for a store: see ``begin_update``.
+    :ivar is_remote: the tracker may wait for a store: see ``begin_update``.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Devices:
     ) -> None:
         self._directory = directory
         self._tracker = tracker
-        self.waits = tracker.waits
+        self.is_remote = tracker.is_remote
         self._grants = grants
         self._cached_grants = grants.cached
         self._feeds = feeds
@@ -66,7 +66,7 @@ class Devices:
 
     def can_update_now(self, user: str) -> bool:
         """Return whether ``update_status`` of this user can complete without blocking."""
-        return not self.waits and self._cached_grants(user) is not None
+        return not self.is_remote and self._cached_grants(user) is not None
 
     def connect(self, account: Account, device: str | None, connection: str, status: Status, family: str | None = None) -> Connected:
         """Connect a device: the connection becomes the only one that may update it.
@@ -112,7 +112,7 @@ class Devices:
 
     def can_begin_update(self, user: str) -> bool:
         """Return whether ``begin_update`` can be called for this user: the tracker waits for a store, and no grants have to be loaded."""
-        return self.waits and self._cached_grants(user) is not None
+        return self.is_remote and self._cached_grants(user) is not None
 
     def begin_update(
         self, user: str, device: str, connection: str, status: Status, done: Callable[[bool | BackendUnavailable | None], None]

@@ -45,7 +45,7 @@ class Tracker(FeedStore):
     down to the second and is not earlier than its grant's ``since`` or the PUID's previous entry.
     """
 
-    waits: bool = False
+    is_remote: bool = False
     """True if methods may wait for a store. If so, code that must not block, such as a callback of the event loop, must not call them."""
 
     measures: Sequence[StoreMeasures] = ()

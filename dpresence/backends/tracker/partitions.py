@@ -53,7 +53,7 @@ class PartitionedTracker(Tracker):
     :param relocate: lets each part continue at the server where its partition is now; raises ``BackendUnavailable`` and ``SettingError``.
     """
 
-    waits = True
+    is_remote = True
 
     def __init__(self, parts: Sequence[Tracker], part_of: Callable[[int], int], relocate: Callable[[], object] = lambda: None) -> None:
         self._parts = parts

@@ -52,7 +52,7 @@ class RedisTracker(RedisFeeds):
     :raises BackendUnavailable: the server does not answer.
     """
 
-    waits = True
+    is_remote = True
 
     def __init__(self, shared: TrackerServer, settings: PresenceSettings, clock: Clock, partition: int | None = None) -> None:
         self._signals = Signals()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sys import intern
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from ....errors import DomainNotValidated, NotActive, NotFound
 from ....model import ERASED, Application, Grant, GrantSet, Shows
@@ -126,7 +126,8 @@ class SqlGrants(GrantStore):
         others = {name: value for name, value in changes.items() if name != "paused"}
         changed = replace(grant, **others).at(now, account.hours, changes.get("paused"))
         if changed != grant:
-            schedule.store_grant(connection, changed)
+            connection.execute(update(grants).where(grants.c.puid == changed.puid).values(GRANTS.values(changed)))
+            outbox.add_change_of_grant(connection, "changed", changed)
             schedule.store_due_time(connection, account, now)
         return changed
 
@@ -135,7 +136,8 @@ class SqlGrants(GrantStore):
         lock_account(connection, user, requester)
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))
         if grant is not None:
-            schedule.delete_grant(connection, grant)
+            GRANTS.delete(connection, grants.c.puid == grant.puid)
+            outbox.add_change_of_grant(connection, "revoked", grant)
         return grant
 
 

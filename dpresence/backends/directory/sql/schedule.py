@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from ....model import Account, Grant, next_change
+from ....model import Account, next_change
 from ...sql.engine import Database
 from ...sql.statements import Statement
 from ...sql.tables import accounts, grants
@@ -17,7 +17,7 @@ from .. import Requester
 from ..schedule import ScheduleStore
 from . import due_changes, outbox
 from .requester_checks import lock_account
-from .rows import ACCOUNTS, GRANTS
+from .rows import ACCOUNTS
 
 _DUE = Statement(select(accounts.c.id).where(accounts.c.due_at <= bindparam("now")).order_by(accounts.c.due_at).limit(bindparam("most")))
 
@@ -48,18 +48,6 @@ class SqlSchedule(ScheduleStore):
         if locked:
             due_changes.make(connection, locked, now)
         return [account.id for account in locked]
-
-
-def store_grant(connection: Connection, changed: Grant) -> None:
-    """Store a changed grant of an account whose row the caller has locked, and add this to the outbox."""
-    connection.execute(update(grants).where(grants.c.puid == changed.puid).values(GRANTS.values(changed)))
-    outbox.add_change_of_grant(connection, "changed", changed)
-
-
-def delete_grant(connection: Connection, grant: Grant) -> None:
-    """Delete a grant of an account whose row the caller has locked, and add this to the outbox."""
-    GRANTS.delete(connection, grants.c.puid == grant.puid)
-    outbox.add_change_of_grant(connection, "revoked", grant)
 
 
 def change_override(connection: Connection, user: str, status: str | None, until: int | None) -> None:
