@@ -7,18 +7,28 @@ from typing import Any
 
 import pytest
 
-from dpresence.tests.web.invisible import Scene
+from dpresence.service.outcomes import Received
+from dpresence.tests.web.invisible import ANN, Scene
 from dpresence.tests.web.support import World
 
 
-@pytest.fixture(params=[True, False], ids=["hidden", "absent"])
-def scene(make_world: Callable[..., World], request: pytest.FixtureRequest) -> Scene:
+@pytest.fixture(params=["hidden", "absent", "pushed"])
+def scene(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Scene:
     scene = Scene(make_world(), ack=True)
     scene.say("offline")
-    if not request.param:
+    if request.param != "hidden":
         scene.device.leave()
+    if request.param == "pushed":
+        monkeypatch.setattr(scene, "acknowledge", lambda: accept(scene))
     scene.world.settle()
     return scene
+
+
+def accept(scene: Scene) -> None:
+    """Record that a push service has accepted all that waits."""
+    directory, outcomes = scene.world.registry.backends.directory, scene.world.services.outcomes
+    ids = [each.id for each in directory.followed_waiting(scene.puid, 100)]
+    outcomes.record(directory.account_of(ANN).id, Received(ids, None, scene.world.clock.steady.now()), "pushed")
 
 
 def send(scene: Scene, **fields: Any) -> str:
