@@ -16,52 +16,31 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, RemoteDisconnected
+from http.client import HTTPConnection, HTTPException
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
 import gevent
 
+from .fetch_failures import LOGGED_CHARACTERS, NOT_CONNECTED, Failure, FetchFailed, describe, explain
 from .networks import look_up
 from .targets import Scheme, Target
 
-Failure = Literal["dns", "refused", "tls", "timeout", "status", "size"]
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 Prepare = Callable[[], tuple[bytes, Mapping[str, str]]]
 
-__all__ = ["FetchFailed", "Fetcher", "Resolve", "Response", "Scheme", "Target", "wait_seconds"]
+__all__ = ["LOGGED_CHARACTERS", "Failure", "FetchFailed", "Fetcher", "Resolve", "Response", "Scheme", "Target", "wait_seconds"]
 
 MAX_ADDRESSES = 4
 """Maximum number of addresses of a host name that are tried."""
 MAX_CONNECT_SECONDS = 1.0
 """Seconds until the next address is tried. The last address has the rest of the time."""
-LOGGED_CHARACTERS = 100
-"""Maximum length of response data in the log."""
 HEADER_BYTES = 32768
 
 MAX_WAIT_SECONDS = 86_400
 """Longest wait that a server may ask for."""
 
 _HEADER = re.compile(r"[ -~]*")
-_NOT_CONNECTED = "no connection"
-
-
-class FetchFailed(Exception):
-    """A request without a usable response; the text is one line for the log.
-
-    :ivar failure: class of the failure.
-    :ivar cause: the reason, such as ``connection refused``.
-    :ivar where: the URL without query, and the addresses that were tried; empty if not known.
-    """
-
-    def __init__(self, failure: Failure, cause: str, where: str = "") -> None:
-        super().__init__(failure, cause)
-        self.failure = failure
-        self.cause = cause
-        self.where = where
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.cause}" if self.where else self.cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +127,7 @@ class Fetcher:
             try:
                 found = [str(each[4][0]) for each in self._resolve(target.host, target.port, type=socket.SOCK_STREAM)]
             except (OSError, UnicodeError) as error:
-                raise FetchFailed("dns", f"the name cannot be resolved ({_detail(error)})") from None
+                raise FetchFailed("dns", f"the name cannot be resolved ({describe(error)})") from None
             addresses = sorted(dict.fromkeys(found), key=lambda address: ":" in address)  # IPv4 routes are more reliable
             if not addresses:
                 raise FetchFailed("dns", "the name has no address")
@@ -217,7 +196,7 @@ class Fetcher:
                 return socket.create_connection((address, target.port), seconds)
             except OSError as error:
                 if not last:
-                    where.append(f" ({_detail(error)}),")
+                    where.append(f" ({describe(error)}),")
                 failed = failed if isinstance(failed, ConnectionRefusedError) else error
         raise failed
 
@@ -250,34 +229,9 @@ def _located(where: list[str]) -> Iterator[None]:
         failed.where = "".join(where)
         raise
     except (OSError, HTTPException, ValueError) as error:  # http.client raises ValueError for a chunk of negative length
-        failure, cause = _explain(error)
-        detail = f" ({_detail(error)})" if cause == _NOT_CONNECTED else ""
+        failure, cause = explain(error)
+        detail = f" ({describe(error)})" if cause == NOT_CONNECTED else ""
         raise FetchFailed(failure, cause, "".join(where) + detail) from None
-
-
-def _detail(error: Exception) -> str:
-    """Return the cause of an error for the log, where that of the operating system may tell what the operator's network is like."""
-    cause = _explain(error)[1]
-    return (error.strerror or ascii(error)).lower() if cause == _NOT_CONNECTED and isinstance(error, OSError) else cause
-
-
-def _explain(error: Exception) -> tuple[Failure, str]:
-    """Return the class of an error, and its cause in plain words, in ASCII."""
-    if isinstance(error, TimeoutError):
-        return "timeout", "timed out"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "tls", f"certificate verify failed: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return "tls", f"TLS handshake failed: {error.reason}"
-    if isinstance(error, RemoteDisconnected):
-        return "status", "the connection was closed without a response"
-    if isinstance(error, ConnectionRefusedError):
-        return "refused", "connection refused"
-    if isinstance(error, ConnectionError):
-        return "status", "the connection was closed"
-    if isinstance(error, OSError):
-        return "status", _NOT_CONNECTED
-    return "status", f"not an HTTP response: {ascii(error)[:LOGGED_CHARACTERS]}"
 
 
 class _Bounded(io.RawIOBase):
