@@ -33,14 +33,18 @@ def people_in(url: str, partitions: int, chosen: Collection[int]) -> set[str]:
     return {email for user, email in found if crc32(user.encode()) % partitions in chosen}
 
 
-def follow_others(all_: Crowd, away: Collection[str], seconds: float) -> None:
+def follow_others(all_: Crowd, away: Collection[str], seconds: float, until: float | None = None) -> None:
     """Have the applications measure the pauses in the updates of those whose server stays.
 
     :param seconds: time after which some of them lose their connection.
+    :param until: time after which pauses are not measured any more: a server that comes back without its data has all applications sent
+        a snapshot, which waits for the devices of its users.
     """
     others = {puid for email, puid in all_.puids.items() if email not in away}
     for auditor in all_.auditors:
         auditor.follow(others)
+    if until is not None:
+        all_.loop.later(until, lambda: [auditor.follow(set()) for auditor in all_.auditors])
     roaming = [device for device in all_.fleet.devices if device.email not in away][:ROAMING]
     all_.loop.later(seconds, lambda: [device.drop() for device in roaming])
 

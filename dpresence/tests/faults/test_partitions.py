@@ -56,7 +56,7 @@ def test_users_of_the_other_partitions_notice_nothing_of_a_server_that_dies(post
             all_.bring(one.port, two.port)
             for process in (one, two):
                 all_.audit(process.port, application.appid, application.key)
-            follow_others(all_, away, 2 + AWAY_SECONDS / 2)
+            follow_others(all_, away, 2 + AWAY_SECONDS / 2, until=None if keeps_data else 2 + AWAY_SECONDS)
             with Meanwhile(Outage(servers[2], keeps_data).run):
                 all_.rate(2 + AWAY_SECONDS + 4, RATE)
             assert all_.all_in(60), all_.report()
