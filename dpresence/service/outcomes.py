@@ -142,7 +142,7 @@ class Outcomes:
         """
         for each in held:
             if each.held_at or not each.shown:
-                self._releases.request(each.appid)
+                self._releases.request(f"{each.appid} {each.puid}")  # of no other user: it would show that this one has a device
             elif each.held:
                 self._permitted[each.appid][each.id] = _held(each)
                 self._publications.request(each.appid)
@@ -183,9 +183,9 @@ class Outcomes:
 
     # -- publishing what was held
 
-    def _release(self, appid: str) -> None:
-        after = ""
-        while held := self._directory.held_outcomes(appid, after, PAGE):
+    def _release(self, grant: str) -> None:
+        (appid, _, puid), after = grant.partition(" "), ""
+        while held := self._directory.held_outcomes(appid, puid, after, PAGE):
             self._release_some(appid, held)
             after = held[-1].id
             yield_to_loop()

@@ -44,8 +44,8 @@ class OutcomeStore(ABC):
         """
 
     @abstractmethod
-    def held_outcomes(self, appid: str, after: str, limit: int) -> Sequence[Followed]:
-        """Return up to ``limit`` notifications with held outcomes, in order of their ids, after an id."""
+    def held_outcomes(self, appid: str, puid: str, after: str, limit: int) -> Sequence[Followed]:
+        """Return up to ``limit`` notifications to a PUID with held outcomes, in order of their ids, after an id."""
 
     @abstractmethod
     def publish_outcomes(self, appid: str, published: Mapping[str, Sequence[NotificationOutcome]]) -> int:

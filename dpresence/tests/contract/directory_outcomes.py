@@ -95,13 +95,14 @@ class OutcomesContract:
         backend.hold_outcome("jane", {"p1": NOW + 5}, ["b"], "opened", 1000)
         backend.hold_outcome("jane", {"p1": NOW + 9}, ["b"], "delivered", 1000)
         assert self.told(backend, appid) == []
-        assert [(each.id, each.held, each.held_at) for each in backend.held_outcomes(appid, "", 10)] == [
+        assert [(each.id, each.held, each.held_at) for each in backend.held_outcomes(appid, "p1", "", 10)] == [
             ("a", "delivered", NOW),
             ("b", "delivered opened", NOW + 5),
         ]
-        assert [each.id for each in backend.held_outcomes(appid, "a", 10)] == ["b"]
+        assert [each.id for each in backend.held_outcomes(appid, "p1", "a", 10)] == ["b"]
+        assert list(backend.held_outcomes(appid, "p2", "", 10)) == [] == list(backend.held_outcomes("other", "p1", "", 10))
         backend.publish_outcomes(appid, {"b": ["delivered", "opened"]})
-        assert [each.id for each in backend.held_outcomes(appid, "", 10)] == ["a"]
+        assert [each.id for each in backend.held_outcomes(appid, "p1", "", 10)] == ["a"]
 
     def test_what_may_be_published_stays_so_until_more_is_held(self, backend, appid):
         for held_at, outcome, expected in ((NOW, "delivered", NOW), (0, "delivered", 0), (0, "shown", 0), (NOW, "opened", NOW)):
@@ -111,12 +112,12 @@ class OutcomesContract:
 
     def test_another_user_holds_nothing(self, backend, appid):
         assert list(backend.hold_outcome("joe", {"p2": NOW}, ["a"], "delivered", 1000)) == []
-        assert list(backend.held_outcomes(appid, "", 10)) == []
+        assert list(backend.held_outcomes(appid, "p1", "", 10)) == []
 
     def test_a_held_outcome_is_dropped_when_the_notification_has_another_end(self, backend, appid):
         backend.hold_outcome("jane", {"p1": NOW}, ["a"], "delivered", 1000)
         backend.publish_outcomes(appid, {"a": ["expired"]})
-        assert list(backend.held_outcomes(appid, "", 10)) == []
+        assert list(backend.held_outcomes(appid, "p1", "", 10)) == []
         assert list(backend.hold_outcome("jane", {"p1": NOW}, ["a"], "delivered", 1000)) == []
 
     def test_a_revoke_deletes_what_was_told_and_ends_the_rest(self, backend, appid):

@@ -143,7 +143,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "unfollow_outcomes": lambda it: it.unfollow_outcomes("app-1", ["o-1"]),
     "place_followed": lambda it: it.place_followed("app-1", {"o-1": 1}),
     "hold_outcome": lambda it: it.hold_outcome("jane", {"puid-1": NOW}, ["o-1"], "delivered", 1000),
-    "held_outcomes": lambda it: it.held_outcomes("app-1", "", 10),
+    "held_outcomes": lambda it: it.held_outcomes("app-1", "puid-1", "", 10),
     "publish_outcomes": lambda it: it.publish_outcomes("app-1", {"o-1": ["delivered"]}),
     "revoke_outcomes": lambda it: it.revoke_outcomes({"puid-1": "app-1"}),
     "outcomes": lambda it: it.outcomes("app-1", 0, 10),

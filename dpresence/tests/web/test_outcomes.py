@@ -12,6 +12,7 @@ from dpresence.tests.support import FakeConnection
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import App, Browser, World
 
+BOB = "bob@example.org"
 ANN = "ann@example.org"
 
 
@@ -269,6 +270,25 @@ def test_a_notification_that_was_refused_has_no_outcome(scene: Scene) -> None:
     assert scene.world.browser()("POST", url, items, **headers).json["errno"] == 122
     scene.pass_by(100_000)
     assert [each.id for each in scene.world.services.outcomes.read(scene.app.id, 0)] == [first]
+
+
+def test_what_a_hidden_person_receives_has_nothing_published_of_another_person(scene: Scene) -> None:
+    scene.device.receive({"email": ANN, "status": "offline"})
+    puid, device = scene.world.grant(BOB, scene.app), scene.world.device(BOB, ack=True, device="phone")
+    device.receive({"email": BOB, "status": "offline"})
+    scene.pass_by(0)
+    [accomplice] = scene.world.notify(scene.app, {"puid": puid, "message": "1", "outcome": True})
+    scene.world.settle()
+    device.receive({"action": "ack", "notifications": [accomplice["id"]]})
+    scene.pass_by(0)
+    device.receive({"email": BOB, "status": "online"})  # so it may be told, at its next check
+    scene.world.settle()
+    [hidden] = scene.send()
+    scene.device.receive({"action": "ack", "notifications": [hidden]})
+    scene.world.settle()
+    assert scene.outcomes(accomplice["id"], hidden) == []
+    scene.pass_by(70)
+    assert scene.outcomes(accomplice["id"], hidden) == ["0 delivered"]
 
 
 def test_a_repeated_notification_is_followed_once(scene: Scene) -> None:

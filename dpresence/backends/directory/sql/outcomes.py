@@ -82,8 +82,8 @@ class SqlOutcomes(OutcomeStore):
         return FOLLOWED.all(connection, table.c.id.in_([row.id for row in rows]), order_by=table.c.id)
 
     @reading()
-    def held_outcomes(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[Followed]:
-        held = (table.c.appid == appid, table.c.held_at.is_not(None), table.c.id > after)
+    def held_outcomes(self, connection: Connection, appid: str, puid: str, after: str, limit: int) -> Sequence[Followed]:
+        held = (table.c.appid == appid, table.c.puid == puid, table.c.held_at.is_not(None), table.c.id > after)
         return FOLLOWED.all(connection, *held, order_by=table.c.id, limit=limit)
 
     @transaction()
