@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from time import perf_counter
 
+from gevent.lock import BoundedSemaphore
+
 from ..backends.mailbox import Control
 from ..domains import check_action
 from ..errors import BadAction, WrongValue
@@ -20,26 +22,41 @@ PUSHED = ("normal", "high")
 _TOPIC_CHARACTERS = 32
 """Length of a ``Topic`` (RFC 8030, section 5.4)."""
 _SLICE_SECONDS = 0.005
-"""Seconds of checks after which others have a turn: a long text in many scripts takes milliseconds."""
+"""Seconds of checks of sources after which everybody else has a turn: a long one in many scripts takes milliseconds."""
 
 
-def check_texts(application: Application, items: Sequence[NewNotification]) -> None:
-    """Check the actions and sources of notifications, with turns for others in between.
+class TextChecks:
+    """Checks the texts of notifications, for one request at a time where that takes long, so that many requests hold nobody up."""
 
-    :raises BadAction: an ``action`` is not allowed.
-    :raises WrongValue: a ``source`` looks like another domain.
-    """
-    began = perf_counter()
-    for index, item in enumerate(items):
-        if perf_counter() - began > _SLICE_SECONDS:
-            yield_to_loop()
+    def __init__(self) -> None:
+        self._slice = BoundedSemaphore(1)
+
+    def check(self, application: Application, items: Sequence[NewNotification]) -> None:
+        """Check the actions and sources of notifications.
+
+        :raises BadAction: an ``action`` is not allowed.
+        :raises WrongValue: a ``source`` looks like another domain.
+        """
+        for index, item in enumerate(items):
+            try:
+                check_action(item.action, application.domain)
+            except BadAction as error:
+                raise BadAction(f"notifications[{index}].{error.error}") from None
+        sources = [(index, item.source) for index, item in enumerate(items) if item.source]
+        while sources:
+            sources = self._check_slice(application.domain, sources)
+
+    def _check_slice(self, domain: str, sources: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        """Check sources for some milliseconds; return those that are left, after the event loop had a turn."""
+        with self._slice:
             began = perf_counter()
-        try:
-            check_action(item.action, application.domain)
-        except BadAction as error:
-            raise BadAction(f"notifications[{index}].{error.error}") from None
-        if refused := refusal(item.source or "", application.domain):
-            raise WrongValue(f"notifications[{index}].source: {refused}")
+            for count, (index, source) in enumerate(sources, 1):
+                if refused := refusal(source, domain):
+                    raise WrongValue(f"notifications[{index}].source: {refused}")
+                if perf_counter() - began > _SLICE_SECONDS:
+                    yield_to_loop()  # while the others wait: each turn of the loop has one slice
+                    return sources[count:]
+        return []
 
 
 def control_of(item: NewNotification) -> Control | None:

@@ -28,7 +28,7 @@ from .coalescer import Coalescer
 from .delivery import Delivery
 from .feeds import shown_until
 from .inboxes import Inboxes
-from .notification_control import check_distinct, check_texts, control_of
+from .notification_control import TextChecks, check_distinct, control_of
 from .outcomes import Outcomes
 from .pushes import Pushes
 from .retry import RetryQueue
@@ -77,6 +77,7 @@ class Notifications:
         self._queues_added_to: set[tuple[str, str]] = set()  # user and PUID of what was stored since inboxes were trimmed last
         self._delayed = Coalescer("a delayed delivery", self._deliver_delayed, delivery.random_delay)
         self._withdrawn = Coalescer("the change of an inbox by a sender", inboxes.changed, delivery.random_delay)
+        self._texts = TextChecks()
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
     def notify(self, application: Application, items: Sequence[NewNotification]) -> list[NotificationResult]:
@@ -89,7 +90,7 @@ class Notifications:
         """
         check_distinct(items)
         self._charge(application.id, len(items))
-        check_texts(application, items)
+        self._texts.check(application, items)
         grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         known = [item for item in items if item.puid in grants]
         accepted = self._accept(application, [(grants[item.puid], item) for item in known])

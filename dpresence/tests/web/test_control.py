@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
@@ -187,7 +188,7 @@ def test_a_device_that_does_not_acknowledge_and_a_service_without_inboxes_clear_
 def test_a_developer_whose_sources_take_long_to_check_lets_others_have_their_turn(
     world: World, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked, turns = [], set()
+    checked, turns = [], []
 
     def check(source: str, domain: str) -> str:
         until = perf_counter() + 0.006
@@ -198,11 +199,14 @@ def test_a_developer_whose_sources_take_long_to_check_lets_others_have_their_tur
 
     def watch() -> None:
         while True:
-            turns.add(len(checked))
+            turns.append(len(checked))
             gevent.sleep(0.0001)  # by the clock, as what waits for a socket
 
     monkeypatch.setattr(notification_control, "refusal", check)
     watcher = gevent.spawn(watch)
-    world.notify(app, *({"puid": "x", "message": "hi", "source": str(n)} for n in range(10)))
+    items = [{"puid": "x", "message": "hi", "source": str(n)} for n in range(10)]
+    requests = [gevent.spawn(world.notify, app, *items) for _ in range(5)]
+    gevent.joinall(requests, raise_error=True)
     watcher.kill()
-    assert set(range(1, 10)) <= turns
+    steps = [after - before for before, after in pairwise(turns)]
+    assert len(checked) == 50 and max(steps) == 1, "one slice in each turn of the loop, however many requests there are"
