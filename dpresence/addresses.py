@@ -7,12 +7,17 @@ from contextlib import suppress
 from functools import lru_cache
 from socket import AF_INET, inet_ntop, inet_pton
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 
 @lru_cache(1024)  # each limit looks it up
 def network(address: str) -> str:
-    """Return the key of an address for limits: the address itself for IPv4, its /64 network for IPv6."""
+    """Return the key of an address for limits: the address itself for IPv4, also behind a NAT64 (RFC 6052), its /64 network for IPv6."""
     if ":" not in address:
         return address
+    given = ipaddress.IPv6Address(address)
+    if given in _NAT64:
+        return str(ipaddress.IPv4Address(int(given) & 0xFFFF_FFFF))
     return str(ipaddress.ip_network((address, 64), strict=False))
 
 

@@ -250,6 +250,7 @@ def test_a_close_of_all_spreads_their_return_over_the_time_it_takes_to_let_them_
 
 @pytest.mark.parametrize(("address", "counts_as"), [
     ("198.51.100.1", "198.51.100.1"), ("2001:db8::1", "2001:db8::/64"), ("2001:db8::ffff:1", "2001:db8::/64"), ("", ""),
+    ("64:ff9b::c633:6401", "198.51.100.1"), ("64:ff9b:0:0:1::1", "64:ff9b::/64"),
 ])  # fmt: skip
 def test_an_ipv6_client_is_its_network(address, counts_as):
     assert network(address) == counts_as
