@@ -15,6 +15,7 @@ from ..metrics import Metrics
 from ..model import Application
 from ..proofs import DomainProofs
 from ..settings import OutboundSettings
+from ..tasks import enter_job
 from .outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class DomainChecks:
             checks.kill()
 
     def _check(self, application: Application) -> None:
+        enter_job()  # the pool has a greenlet for each
         try:
             self._check_again(application)
         except (BackendUnavailable, Conflict) as error:

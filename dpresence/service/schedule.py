@@ -33,5 +33,5 @@ class Schedule:
             changed = self._directory.make_due_changes(users)
             self._outbox.apply_now(*changed)
             yield_to_loop()
-            if len(changed) < len(users):  # another transaction is changing the others
+            if not changed:  # other transactions are changing them
                 return

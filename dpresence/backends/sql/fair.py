@@ -29,7 +29,7 @@ class _Waiter:
 class FairQueue:
     """Assigns slots: first to urgent calls, then to keys in round-robin order, and to the calls of one key in order.
 
-    The empty key is the service's own. Its calls come first among the urgent calls, and among the others.
+    The empty key is the service's own. Its calls come first among the urgent calls, and among the others, and are never refused.
 
     :param slots: maximum number of concurrent calls.
     :param reserved: number of slots that only urgent calls may use.
@@ -87,7 +87,9 @@ class FairQueue:
     def _join(self, key: str, urgent: bool) -> _Waiter:
         queue = self._waiting[urgent]
         own = len(queue.get(key, ()))
-        if (not urgent and own >= self._max_waiting_each) or (self._calls[urgent] >= self._max_calls and not self._make_room(queue, own)):
+        if key and (
+            (not urgent and own >= self._max_waiting_each) or (self._calls[urgent] >= self._max_calls and not self._make_room(queue, own))
+        ):
             raise BackendUnavailable
         waiter = _Waiter(key, urgent)
         queue.setdefault(key, deque()).append(waiter)
@@ -98,7 +100,7 @@ class FairQueue:
 
     def _make_room(self, queue: OrderedDict[str, deque[_Waiter]], own: int) -> bool:
         """Refuse the newest call of the key with the most waiting calls, unless the newcomer's key has as many."""
-        longest = max(queue.values(), key=len, default=deque())
+        longest = max((waiters for key, waiters in queue.items() if key), key=len, default=deque())
         if len(longest) <= own + 1:
             return False
         longest[-1].refused = True
@@ -151,7 +153,8 @@ class FairQueue:
         queue = self._waiting[urgent]
         waiter = queue[key].popleft()
         if queue[key]:
-            queue.move_to_end(key)
+            if key:
+                queue.move_to_end(key)
         else:
             del queue[key]
         return waiter

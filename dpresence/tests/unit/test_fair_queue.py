@@ -213,3 +213,26 @@ def test_the_services_own_call_waits_behind_none_of_many_peoples(urgent):
     calls.finish(2)
     assert calls.begun[1] == "heartbeat"
     calls.finish_all()
+
+
+def test_all_calls_of_the_service_come_before_those_of_others():
+    calls = Calls(FairQueue(1))
+    for key in ("x", "", "a", "", "b", "", "c"):
+        calls.call(key, name=key or "own")
+    calls.finish_all()
+    assert calls.begun == ["x", "own", "own", "own", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_no_call_of_the_service_is_refused(urgent):
+    calls = Calls(FairQueue(1, max_calls=10, max_waiting_each=3))
+    for n in range(12):
+        calls.call(f"user-{n}", urgent)
+    assert calls.refused
+    calls.refused.clear()
+    for _ in range(20):
+        calls.call("", urgent, "own")
+    calls.call("one-more", urgent)
+    assert calls.refused == ["one-more"]
+    calls.finish_all()
+    assert calls.begun.count("own") == 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpresence.errors import BackendUnavailable
+from dpresence.tasks import in_job
 from dpresence.tests.web.support import App, World
 
 ANN = "ann@example.org"
@@ -99,3 +100,11 @@ def test_a_failed_check_that_cannot_be_stored_is_repeated_without_a_traceback(
         assert pass_days(world, 8) == 2
     assert state(world, app) == (True, True, 0) and capsys.readouterr().err == ""
     assert pass_days(world, 1) == 1 and state(world, app) == (True, True, 1)
+
+
+def test_the_checks_take_nothing_of_the_share_of_the_owner_who_may_keep_it_full(
+    world: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, fetch = [], world.services.domain_checks._proofs.fetch
+    monkeypatch.setattr(world.services.domain_checks._proofs, "fetch", lambda domain: seen.append(in_job()) or fetch(domain))
+    assert pass_days(world, 8) == 1 and seen == [True]
