@@ -9,6 +9,7 @@ from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.lock import RLock
 
 from dpresence.backends.tracker import Tracker
 from dpresence.clock import Clock
@@ -64,6 +65,7 @@ class FakeConnection:
         self.idle = True
         self._clean = True
         self._resumed = AsyncResult()
+        self._deferred = RLock()
         self._depth = 0
 
     # -- what views, channels and the hub call
@@ -104,7 +106,8 @@ class FakeConnection:
         self.lose()
 
     def defer(self, function: Callable[[], None]) -> None:
-        self._event(function)
+        with self._deferred:  # one after the other, as the real connection does
+            self._event(function)
 
     def drain(self) -> None:
         pass
