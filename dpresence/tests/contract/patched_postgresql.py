@@ -86,10 +86,10 @@ def test_one_application_holds_no_more_than_its_share_of_the_connections(make):
 
 def test_too_many_waiting_calls_are_refused_at_once(make):
     database = make(waiting=2)
-    waiting = [gevent.spawn(database.run, sleep(0.1)) for _ in range(2)]
+    waiting = [gevent.spawn(database.run, sleep(0.1), key="jane") for _ in range(2)]
     gevent.sleep(0)
     with pytest.raises(BackendUnavailable):
-        database.run(mode)
+        database.run(mode, key="joe")
     gevent.joinall(waiting, raise_error=True)
     assert database.run(mode) is None
 

@@ -62,10 +62,14 @@ def expect_replaced(database: Database) -> None:
     assert {change.name for change in REPLACEMENTS if change.table != "taken"} <= found
 
 
+def url_of(database: Database) -> str:
+    return database._engine.url.render_as_string(hide_password=False)
+
+
 @contextmanager
 def transaction_of_another(database: Database, statement: str) -> Iterator[Connection]:
     """Leave a transaction of another process open."""
-    engine = create_engine(database._url)
+    engine = create_engine(url_of(database))
     with engine.connect() as connection:
         connection.execute(text(statement), {"puid": "held"})
         yield connection
@@ -107,7 +111,7 @@ def test_an_upgrade_replaces_the_indexes(earlier: Database) -> None:
 
 def test_others_write_and_read_while_an_index_is_built(earlier: Database) -> None:
     with transaction_of_another(earlier, GRANT) as held:  # the index waits for this transaction, as for a pg_dump
-        upgrade = Process(earlier._url, migrate)
+        upgrade = Process(url_of(earlier), migrate)
         eventually(lambda: waits(earlier) or upgrade.failures)
         earlier.run(lambda connection: connection.execute(text(GRANT), {"puid": "meanwhile"}))
         assert earlier.run(lambda connection: connection.scalars(text(PUIDS)).all()) == ["meanwhile"]
@@ -119,7 +123,7 @@ def test_others_write_and_read_while_an_index_is_built(earlier: Database) -> Non
 
 
 def test_several_processes_that_upgrade_at_once_replace_the_indexes_once(earlier: Database) -> None:
-    for process in [Process(earlier._url, migrate) for _ in range(4)]:
+    for process in [Process(url_of(earlier), migrate) for _ in range(4)]:
         process.expect_success()
     expect_replaced(earlier)
 
@@ -137,7 +141,7 @@ def test_an_index_that_an_interrupted_upgrade_left_behind_is_built_again(earlier
 
 def test_a_process_waits_for_another_that_replaces_the_indexes(earlier: Database) -> None:
     with transaction_of_another(earlier, GRANT) as held:
-        first = Process(earlier._url, lambda database: database.replace_indexes(PATIENCE_SECONDS))
+        first = Process(url_of(earlier), lambda database: database.replace_indexes(PATIENCE_SECONDS))
         eventually(lambda: waits(earlier) or first.failures)
         with pytest.raises(BackendUnavailable):
             replace_indexes(earlier._engine, 0.5)

@@ -140,10 +140,10 @@ def test_somebody_elses_timeout_is_left_alone(make, held):
 
 def test_too_many_waiting_calls_are_refused_at_once(make):
     database = make(waiting=2)
-    waiting = [gevent.spawn(database.run, lambda connection: native_sleep(0.1)) for _ in range(2)]
+    waiting = [gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="jane") for _ in range(2)]
     gevent.sleep(0)
     with pytest.raises(BackendUnavailable):
-        database.run(mode)
+        database.run(mode, key="joe")
     gevent.joinall(waiting, raise_error=True)
     assert database.run(mode) is None
 
