@@ -96,8 +96,10 @@ def restart(renewal: Renewal, listener: int) -> None:
 
     :param listener: file descriptor of the listening socket. Clients that connect during the restart wait in its backlog.
     """
+    from .service.scheduling import yield_to_loop  # only here: a supervisor does without the service
+
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # signals from now on are delivered after the exec
-    gevent.sleep(0)  # signals that arrived before are handled now
+    yield_to_loop()  # signals that arrived before are handled now
     if not renewal.wanted:
         return
     os.set_inheritable(listener, True)
