@@ -8,8 +8,6 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from msgspec import Struct
-
 from ..backends.directory import Directory, OutboxEntry, Requester, SignedIn
 from ..backends.mailbox import Mailbox
 from ..clock import Clock
@@ -23,32 +21,13 @@ from ..settings import IdentitySettings
 from .failed_sign_ins import FailedSignIns
 from .grants import Grants
 from .outbox import Outbox
+from .sign_in import SignIn
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TICKET_PREFIX = "ticket:"
 ERASURES_PER_HOUR = 5
-
-
-class SignIn(Struct, frozen=True):
-    """A successful sign-in.
-
-    :param ends_at: time (milliseconds) at which the channel's identity expires.
-    :param device: name of the device that signed in, None for a new nameless one.
-    :param family: the ticket family that the sign-in belongs to, or None.
-    :param ticket: the next ticket, if one was requested.
-    :param identity: the result of verifying an assertion, None for a ticket or a device credential.
-    :param digest: that of a ticket.
-    """
-
-    account: Account
-    ends_at: int
-    device: str | None
-    family: str | None = None
-    ticket: str | None = None
-    identity: Identity | None = None
-    digest: bytes = b""
 
 
 def csrf_token(cookie: str) -> str:
@@ -77,13 +56,18 @@ class Accounts:
     ) -> None:
         self._directory = directory
         self._mailbox = mailbox
-        self._verifiers, self._grants = verifiers, grants
+        self._verifiers = verifiers
+        self._grants = grants
         self._outbox = outbox
-        self._settings, self._clock = settings, clock
-        self._failures, self._metrics = failures, metrics
+        self._failures = failures
+        self._metrics = metrics
+        self._settings = settings
+        self._clock = clock
         self._logins = RateLimit("too many sign-ins of this account", settings.logins_per_hour, 3600, clock)
         self._tickets = RateLimit("too many tickets of this account", settings.tickets_per_hour, 3600, clock)
         self._erasures = RateLimit("this e-mail's account was erased too often", ERASURES_PER_HOUR, 3600, clock)
+
+    # -- sign-in
 
     def verify(self, assertion: str, address: str, for_device: bool = False) -> Account:
         """Verify an assertion and return its account.

@@ -10,11 +10,12 @@ from ..hub import REPLACED, DevicePort, Hub
 from ..messages import OverrideUpdate, StatusUpdate
 from ..model import canonical_email, digest_of
 from ..settings import IdentitySettings
-from .accounts import Accounts, SignIn
+from .accounts import Accounts
 from .delivery import Delivery
 from .devices import Devices
 from .inboxes import Inboxes
 from .pairing import CREDENTIAL_PREFIX, Pairings
+from .sign_in import SignIn
 
 
 class VerifiedSignIn(Struct, frozen=True):

@@ -15,9 +15,10 @@ from ..limits import Buckets, RateLimit
 from ..metrics import Metrics
 from ..model import Account, DeviceCredential, Pairing, digest_of
 from ..settings import IdentitySettings
-from .accounts import Accounts, SignIn
+from .accounts import Accounts
 from .outbox import Outbox
 from .qr_codes import QrCodes
+from .sign_in import SignIn
 
 CREDENTIAL_PREFIX = "device:"
 POLL_SECONDS = 5
