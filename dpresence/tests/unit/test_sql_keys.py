@@ -18,7 +18,7 @@ from dpresence.logouts import ProviderLogout
 from dpresence.model import Pairing
 from dpresence.tasks import enter_job
 from dpresence.tests.contract import mailbox
-from dpresence.tests.contract.directory_values import END, GRANT, LATER, NOW, PAIRING, TICKET, application, person
+from dpresence.tests.contract.directory_values import END, GRANT, LATER, NOW, PAIRING, PUSH, TICKET, application, person
 from dpresence.tests.shared_tables import make_tables
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
@@ -162,6 +162,11 @@ def test_the_changes_that_are_due_are_made_although_the_first_of_their_users_fil
 def in_a_job(work):
     enter_job()
     return work()
+
+
+def test_the_results_of_pushes_are_not_the_services_own_calls(database, keys):
+    SqlDirectory(database).record_push_outcome(PUSH, None, pushed=True)
+    assert keys == [PUSH.puid]
 
 
 def test_messages_of_a_provider_are_not_the_services_own_calls(database, keys):

@@ -102,7 +102,7 @@ class SqlPushes(PushStore):
                 claimed.append(DuePush(replace(push, attempts=push.attempts + 1), user, appid))
         return claimed
 
-    @nondurable()
+    @nondurable(key=lambda push, delay_ms, pushed: push.puid)
     def record_push_outcome(self, connection: Connection, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:
         now = self.database.now(connection)
         pushed_at = push.pushed_at or (now if pushed else None)
