@@ -146,7 +146,7 @@ def _look(char: str, to_ascii: bool) -> str:
 
 
 class _Tables(NamedTuple):
-    """What characters can be confused with by UTS 39 (confusables.txt).
+    """Characters that can be confused with others, by UTS 39 (confusables.txt).
 
     :param similar: each character by the ASCII character that it can be confused with.
     :param with_mark: each other one by the ASCII letters that, with marks, can be confused with it: ``θ``, ``¢``, ``œ``.

@@ -262,7 +262,7 @@ class Hub:
         return list({**dict.fromkeys(self._applications), **dict.fromkeys(self._watchers)})
 
     def has_application(self, appid: str) -> bool:
-        """Return whether an application has a channel or a follower in this process."""
+        """Return whether an application has a channel in this process, or its feed is watched."""
         return appid in self._applications or appid in self._watchers
 
     def channels_of(self, appid: str) -> Sequence[AppServicePort]:

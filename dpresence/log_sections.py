@@ -21,7 +21,7 @@ _KEYS = (
     (r"getint", "propagate"),
     (r"= c\(", "format or style"),
 )
-"""What a line of ``logging.config`` has, and the key of a section that it reads; the first one counts."""
+"""Patterns of lines of ``logging.config``, each with the key of a section that such a line reads. The first match counts."""
 
 
 def describe(error: BaseException, traceback: TracebackType | None) -> str | None:

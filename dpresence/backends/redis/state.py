@@ -110,7 +110,7 @@ class ServerState:
 
     @property
     def label(self) -> str:
-        """What a line of the log calls the server."""
+        """Name of the server in lines of the log."""
         return f"redis {self.name}" if self.name else "redis"
 
 

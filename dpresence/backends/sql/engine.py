@@ -106,7 +106,7 @@ class Database:
 
     @property
     def reads_wait(self) -> bool:
-        """Whether reads wait in the queue as well, which those of an SQLite file do not."""
+        """True if reads wait in the queue like writes. Those of an SQLite file do not wait."""
         return self._reader is None
 
     def service_pid(self) -> int | None:

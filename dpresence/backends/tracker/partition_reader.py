@@ -47,7 +47,7 @@ class _Feed:
 
     @property
     def all_slow(self) -> bool:
-        """Whether every part is slow."""
+        """True if every part is slow."""
         return len(self.slow) == len(self.heads)
 
     def to_read(self, offsets: Offsets) -> list[int]:

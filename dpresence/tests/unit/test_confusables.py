@@ -1,4 +1,4 @@
-"""What a text is read as: letters and signs that a person takes for others in a web address (section 6)."""
+"""Readings of a text: a person takes letters and signs for others in a web address (section 6)."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ READ_AS = {
     "\U0001d41b\U0001d41a\U0001d427\U0001d424.com": "bank.com",
     "\u24d1\u24d0\u24dd\u24da.com": "bank.com",
     "\U0001ccd6bank.com": "abank.com",
-    # with what is not seen
+    # with invisible characters
     "bank.\u200dcom": "bank.com",
     "ba\u00adnk.com": "bank.com",
     "bank.c\u034f\ufe0fom": "bank.com",

@@ -200,7 +200,7 @@ def test_a_developer_whose_sources_take_long_to_check_lets_others_have_their_tur
     def watch() -> None:
         while True:
             turns.append(len(checked))
-            gevent.sleep(0.0001)  # by the clock, as what waits for a socket
+            gevent.sleep(0.0001)  # a timer, which runs only when the event loop also looks at sockets
 
     monkeypatch.setattr(notification_control, "refusal", check)
     watcher = gevent.spawn(watch)

@@ -23,7 +23,7 @@ def test_a_sweep_of_very_many_lost_devices_lets_others_have_their_turn(world: Wo
     def watch() -> None:
         while True:
             turns.append(len(swept))
-            gevent.sleep(0.0001)  # by the clock, as what waits for a socket
+            gevent.sleep(0.0001)  # a timer, which runs only when the event loop also looks at sockets
 
     watcher = gevent.spawn(watch)
     assert world.services.devices.sweep() == 1000
