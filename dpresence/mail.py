@@ -19,11 +19,16 @@ SECONDS = 15.0
 _ENCODED_WORD = "=?"
 """The beginning of an encoded word (RFC 2047). ``email`` decodes those in the values of headers, line breaks included."""
 _TEMPORARY = range(400, 500)
+_SHUTTING_DOWN = 421
 _FAILURES = (OSError, smtplib.SMTPException)  # of ssl: a subclass of OSError
 
 
 class MailRefused(Exception):
     """The mail server refuses a mail, or may have taken it before the connection was lost: it is not sent again."""
+
+
+class MailDelayed(BackendUnavailable):
+    """The mail server does not take this mail at present (RFC 5321, section 4.2.1: 4yz); it may take others."""
 
 
 class MailServer:
@@ -56,13 +61,14 @@ class MailServer:
 
         :param id_: letters, digits, and ``._-``; the same when the same mail is sent again, so that mail systems can recognise it.
         :raises BackendUnavailable: the mail server cannot be reached, or takes nothing at present.
+        :raises MailDelayed: it does not take this mail at present.
         :raises MailRefused: it refuses the mail, the connection was lost while it had the text, or the address cannot be in a header.
         """
         if not recipient.isascii() or _ENCODED_WORD in recipient:
             raise MailRefused("the address cannot be written in a header")
         with self._connected() as server:
-            for command, address in ((server.mail, self._settings.sender), (server.rcpt, recipient)):
-                _accept(*command(address))
+            _accept(*server.mail(self._settings.sender), BackendUnavailable)
+            _accept(*server.rcpt(recipient))
             data = self._message(recipient, subject, text, id_)
             try:
                 _accept(*server.data(data))
@@ -126,10 +132,10 @@ def _sign_in(server: smtplib.SMTP, user: str, password: str) -> None:
         raise BackendUnavailable("the mail server refuses mail.user and mail.password") from None
 
 
-def _accept(code: int, _: bytes) -> None:
+def _accept(code: int, _: bytes, later: type[BackendUnavailable] = MailDelayed) -> None:
     """Check an answer of the mail server, whose text may have anything in it."""
     if code in _TEMPORARY:
-        raise BackendUnavailable(f"the mail server takes no mail at present (status {code})")
+        raise (BackendUnavailable if code == _SHUTTING_DOWN else later)(f"the mail server takes no mail at present (status {code})")
     if not 200 <= code < 300:
         raise MailRefused(f"status {code}")
 

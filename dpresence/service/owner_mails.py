@@ -12,7 +12,7 @@ from ..backends.directory import Directory
 from ..clock import Clock
 from ..errors import BackendUnavailable, SlowDown
 from ..limits import RateLimit
-from ..mail import MailRefused, MailServer
+from ..mail import MailDelayed, MailRefused, MailServer
 from ..model import Application
 from ..model.webhooks import OffReason, Webhook
 
@@ -26,11 +26,11 @@ SECONDS = 5.0
 PATIENCE_MS = 86_400_000
 """Milliseconds after the event at which a mail that could not be sent is discarded."""
 MAILS_PER_DAY = 10
-"""Mails that one process sends to one owner in a day at most: a developer could turn webhooks on and have them fail all day."""
+"""Attempts of one process to send a mail to one owner in a day, where the mail server answers: a developer could have webhooks fail all day."""
 _DAY_SECONDS = 86_400
 _LEASE_MS = 300_000
 """Milliseconds after which a mail is sent again whose process has ended; more than sending takes."""
-_SHORTEST_WAIT_MS, _LONGEST_WAIT_MS = 5000, 900_000
+_SHORTEST_WAIT_MS, _LONGEST_WAIT_MS = 60_000, 900_000
 _REASONS: dict[OffReason, str] = {
     "gone": "Your endpoint answered with status 410, which means that it is gone.",
     "failing": "Nothing could be delivered to your endpoint for five days.",
@@ -72,13 +72,13 @@ class OwnerMails:
         :raises BackendUnavailable: the directory is unavailable; what was claimed is due again later.
         """
         while self._server and (webhook := self._directory.claim_turned_off(PATIENCE_MS, _LEASE_MS)):
-            delay_ms = self._send(webhook)
-            self._directory.record_owner_mail(webhook, delay_ms)
-            if delay_ms is not None:
+            error = self._send(webhook)
+            self._directory.record_owner_mail(webhook, self._delay_ms(webhook, error) if error else None)
+            if error and not isinstance(error, MailDelayed):
                 return
 
-    def _send(self, webhook: Webhook) -> int | None:
-        """Send a mail; return the milliseconds after which to try again, None if nothing is left to do."""
+    def _send(self, webhook: Webhook) -> BackendUnavailable | None:
+        """Send a mail; return why it has to be tried again, None if nothing is left to do."""
         application = self._directory.application(webhook.appid)
         mail = self._mail(webhook, application) if application else None
         if application and mail:
@@ -87,17 +87,21 @@ class OwnerMails:
             except (MailRefused, SlowDown) as error:
                 log.warning("the mail about the webhook of application %s was not sent: %s", webhook.appid, error)
             except BackendUnavailable as error:
-                return self._delay_ms(webhook, error)
+                return error
         return None
 
     def _send_limited(self, application: Application, mail: Mail) -> None:
-        """Send a mail to the owner of an application, unless they were sent too many of late.
+        """Send a mail to the owner of an application, unless too many attempts were made of late, those included that were refused.
 
-        :raises SlowDown: they were.
+        :raises SlowDown: there were too many.
         """
-        self._mails.check(application.owner)
-        self._server.send(*mail)
-        self._mails.record(application.owner)
+        self._mails.charge(application.owner)
+        try:
+            self._server.send(*mail)
+        except BackendUnavailable as error:
+            if not isinstance(error, MailDelayed):
+                self._mails.give(application.owner)
+            raise
         log.info("the owner of application %s was sent a mail that its webhook is turned off", application.id)
 
     def _delay_ms(self, webhook: Webhook, error: BackendUnavailable) -> int | None:

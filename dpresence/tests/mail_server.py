@@ -2,7 +2,7 @@
 
     python -m dpresence.tests.mail_server PORT FILE CERTIFICATE SECURITY
 
-It refuses mail to ``refused@``. Unless ``SECURITY`` is ``none``, it takes mail only over TLS, from senders that are signed in as
+It refuses mail to ``refused@``, and takes none to ``full@`` at present. Unless ``SECURITY`` is ``none``, it takes mail only over TLS, from senders that are signed in as
 ``dpresence`` with the password ``secret``.
 """
 
@@ -74,6 +74,8 @@ class _Handler:
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if address.startswith("refused@"):
             return "550 no such mailbox"
+        if address.startswith("full@"):
+            return "452 too little storage"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -19,8 +19,8 @@ DAY = 86_400
 class Endpoint:
     """The webhook of an application, its endpoint, and its owner."""
 
-    def __init__(self, world: World, app: App, *events: str) -> None:
-        self.world, self.app, self.proof = world, app, world.proof
+    def __init__(self, world: World, app: App, *events: str, owner: str = "dev@example.org") -> None:
+        self.world, self.app, self.proof, self.owner = world, app, world.proof, owner
         self.proof.posted.clear()
         self.proof.answer = (204, "")
         self.path = f"/myapps/{app.id}/webhook"
@@ -31,7 +31,7 @@ class Endpoint:
 
     def call(self, method: str, path: str = "", body: Any = None) -> Any:
         """Make a call as the owner, whose session in the browser may have ended."""
-        return self.world.browser()(method, self.path + path, body, **self.world.authorization("dev@example.org"))
+        return self.world.browser()(method, self.path + path, body, **self.world.authorization(self.owner))
 
     def take(self, seconds: float = 2) -> list[Any]:
         """Let time pass, and return the messages that were sent."""
