@@ -146,12 +146,12 @@ class Grants:
         self._check_until(until)
         existing = self._directory.grant(application.id, user)
         if existing is not None:
-            return existing if until in (UNSET, existing.until) else self.edit(user, application.id, {"until": until}, requester)
+            return existing if until in (UNSET, existing.until) else self.change(user, application.id, {"until": until}, requester)
         self._charge(user)
         now = self._clock.steady.now()
         ends_at = None if until is UNSET else until
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now, until=ends_at)
-        return self.change(user, lambda: self._directory.add_grant(wanted, application.domain, requester))
+        return self.commit(user, lambda: self._directory.add_grant(wanted, application.domain, requester))
 
     def _check_until(self, until: object) -> None:
         if isinstance(until, int) and until <= self._clock.steady.now():
@@ -163,14 +163,14 @@ class Grants:
             if wait:
                 raise SlowDown("too many changes of status and new grants of this account", retry_after=ceil(wait))
 
-    def edit(self, user: str, appid: str, changes: Mapping[str, Any], requester: Requester | None = None) -> Grant:
+    def change(self, user: str, appid: str, changes: Mapping[str, Any], requester: Requester | None = None) -> Grant:
         """Change a user's grant: pause it or end its pause, change what it shows, when it ends, or its quiet hours.
 
         :param changes: new values by field; see ``Directory.change_grant``.
         :raises NotFound: the user has not granted the application.
         """
         self._check_until(changes.get("until"))
-        grant = self.change(user, lambda: self._directory.change_grant(appid, user, changes, self._clock.steady.now(), requester))
+        grant = self.commit(user, lambda: self._directory.change_grant(appid, user, changes, self._clock.steady.now(), requester))
         if grant is None:
             raise NotFound()
         return grant
@@ -180,7 +180,7 @@ class Grants:
 
         A grant that has been revoked already is not an error: its revocation is published if it has not been.
         """
-        self.change(user, lambda: self._directory.revoke(appid, user, requester))
+        self.commit(user, lambda: self._directory.revoke(appid, user, requester))
 
     def republish(self, user: str, appid: str | None = None) -> None:
         """Publish a user's current status again, because earlier updates may have used outdated grants.
@@ -196,8 +196,8 @@ class Grants:
 
         self.apply(user, refresh)
 
-    def change(self, user: str, change: Callable[[], T]) -> T:
-        """Make a change of a user's grants or override in the directory, and apply its effects."""
+    def commit(self, user: str, change: Callable[[], T]) -> T:
+        """Commit a change of a user's grants or override to the directory, and apply its effects."""
         try:
             result = change()
         finally:  # also after an error, because the transaction may have been committed
@@ -209,7 +209,7 @@ class Grants:
 
     def publish_granted(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish new grants to their applications."""
-        self._publish(entries, self._tracker.granted)
+        self._publish(entries, self._tracker.append_grant)
 
     def publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish changed grants to the applications. What waited for the end of a pause is shown in the inbox, then delivered."""
@@ -263,7 +263,8 @@ class Grants:
             self._cache.invalidate(user)
         call_together(partial(self._tracker.signal, "grants"), users)
         call_together(
-            lambda change: self._tracker.revoked(*change), [(grant, entry.revision) for entry, grant in zip(entries, ended, strict=True)]
+            lambda change: self._tracker.append_revocation(*change),
+            [(grant, entry.revision) for entry, grant in zip(entries, ended, strict=True)],
         )
         self._mailbox.purge_grants(ended)
 

@@ -47,7 +47,7 @@ class Overrides:
         """
         if until is not None and (status is None or until <= self._clock.steady.now()):
             raise WrongValue("until: a time in the future, in milliseconds since the epoch, and only with a status")
-        account = self._grants.change(user, partial(self._directory.set_override, user, status, until, requester))
+        account = self._grants.commit(user, partial(self._directory.set_override, user, status, until, requester))
         if account is None:
             raise SessionEnded()
         return account

@@ -24,7 +24,7 @@ class QuietHours:
 
         :raises SessionEnded: the account does not exist any more, or see ``Grants.grant``.
         """
-        account = self._grants.change(user, partial(self._directory.set_hours, user, encode_hours(hours), requester))
+        account = self._grants.commit(user, partial(self._directory.set_hours, user, encode_hours(hours), requester))
         if account is None:
             raise SessionEnded()
         return account

@@ -86,7 +86,7 @@ class Reconciliation:
     def _revoke(self, appid: str, puids: Sequence[str]) -> None:
         for puid in puids:
             log.warning("the feed of application %s contained a user whose grant has ended; it is revoked there now", appid)
-            self._tracker.revoked(Grant(appid, puid, "", granted_at=0, since=0))
+            self._tracker.append_revocation(Grant(appid, puid, "", granted_at=0, since=0))
 
     def _publish(self, grants: Sequence[Grant]) -> None:
         for grant in grants:

@@ -109,7 +109,7 @@ def _until(request: Request) -> int | UnsetType | None:
 def patch_grant(request: Request) -> GrantBody:
     """Change a grant."""
     user, requester = request.validated["account"].id, request.validated["requester"]
-    return GrantBody.of(request.services.grants.edit(user, request.matchdict["appid"], change.of(request).changes(), requester))
+    return GrantBody.of(request.services.grants.change(user, request.matchdict["appid"], change.of(request).changes(), requester))
 
 
 @grant_resource.delete(validators=(user, revocable_grant, no_body))

@@ -166,7 +166,7 @@ class Tracker(FeedStore):
     # -- changes of feeds
 
     @abstractmethod
-    def granted(self, grant: Grant, revision: int) -> None:
+    def append_grant(self, grant: Grant, revision: int) -> None:
         """Append a new PUID to an application's feed, with what the grant shows of ``sent_status``, unless its newest entry says the same.
 
         This takes no token: the caller has charged the user, see ``charge``.
@@ -175,7 +175,7 @@ class Tracker(FeedStore):
         """
 
     @abstractmethod
-    def revoked(self, grant: Grant, revision: int = 0) -> None:
+    def append_revocation(self, grant: Grant, revision: int = 0) -> None:
         """Append the revocation of a PUID to an application's feed; its earlier entries are deleted and none can follow.
 
         :param grant: its ``user`` may be "" if nobody knows whose grant it was; then only a feed that shows the PUID is changed.
@@ -188,7 +188,7 @@ class Tracker(FeedStore):
 
         A status other than ``offline`` takes a token or is postponed.
 
-        :param revision: see ``granted``.
+        :param revision: see ``append_grant``.
         """
 
     @abstractmethod

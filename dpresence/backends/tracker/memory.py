@@ -259,13 +259,13 @@ class MemoryTracker(MemoryFeeds):
 
     # -- feeds
 
-    def granted(self, grant: Grant, revision: int) -> None:
+    def append_grant(self, grant: Grant, revision: int) -> None:
         self._raise_revision(grant.user, revision)
         status, last = self._visible(grant), self._feed(grant.appid).view.get(grant.puid)
         if last is None or (last.reason, last.status) != ("granted", status):
             self._append(self._feeds.get(grant.appid), grant, status, "granted", self._clock.steady.now())
 
-    def revoked(self, grant: Grant, revision: int = 0) -> None:
+    def append_revocation(self, grant: Grant, revision: int = 0) -> None:
         if revision > self._revisions.get(grant.user, 0):
             self._raise_revision(grant.user, revision)
         if not self._was_dropped(grant.appid) and self._stored_feed(grant.appid).revoke(grant, self._clock.steady.now()):

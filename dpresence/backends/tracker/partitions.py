@@ -42,7 +42,7 @@ def _all_or_none(offsets: Iterable[int | None]) -> Offsets | None:
 
 def _revoke_where_shown(grant: Grant, part: Tracker) -> None:
     if part.latest(grant.appid, [grant.puid]):
-        part.revoked(grant)
+        part.append_revocation(grant)
 
 
 class PartitionedTracker(Tracker):
@@ -175,12 +175,12 @@ class PartitionedTracker(Tracker):
 
     # -- feeds
 
-    def granted(self, grant: Grant, revision: int) -> None:
-        self._part(grant.user).granted(grant, revision)
+    def append_grant(self, grant: Grant, revision: int) -> None:
+        self._part(grant.user).append_grant(grant, revision)
 
-    def revoked(self, grant: Grant, revision: int = 0) -> None:
+    def append_revocation(self, grant: Grant, revision: int = 0) -> None:
         if grant.user:
-            self._part(grant.user).revoked(grant, revision)
+            self._part(grant.user).append_revocation(grant, revision)
         else:
             call_all(partial(_revoke_where_shown, grant), self._parts)
 

@@ -210,10 +210,10 @@ class RedisTracker(RedisFeeds):
 
     # -- feeds
 
-    def granted(self, grant: Grant, revision: int) -> None:
+    def append_grant(self, grant: Grant, revision: int) -> None:
         self._change("granted", grant.user, self._encode_grant(grant), revision)
 
-    def revoked(self, grant: Grant, revision: int = 0) -> None:
+    def append_revocation(self, grant: Grant, revision: int = 0) -> None:
         self._call("revoked", grant.user, self._encode_grant(grant), revision)
 
     def append_current_status(self, grant: Grant, revision: int) -> None:

@@ -80,7 +80,7 @@ class TestInMemory(TrackerContract):
     def test_a_feed_is_bounded_by_number_and_by_age(self, backend, clock):
         users = [grant(f"user-{n}") for n in range(150)]
         for one in users:
-            backend.granted(one, 0)
+            backend.append_grant(one, 0)
         connect(backend)
         flap(backend, 500)
         feed = backend._feeds["chess"]
@@ -91,17 +91,17 @@ class TestInMemory(TrackerContract):
 
     def test_dead_puids_are_forgotten_with_their_last_entry(self, backend, clock):
         for n in range(1000):
-            backend.revoked(grant(f"user-{n}"))
+            backend.append_revocation(grant(f"user-{n}"))
         feed = backend._feeds["chess"]
         assert len(feed._revoked) <= 2 * SETTINGS.feed_entries + 1
         clock.advance(61)
-        backend.granted(JANE, 0)
+        backend.append_grant(JANE, 0)
         assert not feed._revoked
 
     def test_an_idle_feed_keeps_nothing_that_is_too_old(self, backend, clock):
         for n in range(150):
-            backend.granted(grant(f"user-{n}"), 0)
-        backend.revoked(grant("user-0"))
+            backend.append_grant(grant(f"user-{n}"), 0)
+        backend.append_revocation(grant("user-0"))
         clock.advance(61)
         backend.trim("chess")
         feed = backend._feeds["chess"]
@@ -113,7 +113,7 @@ class TestInMemory(TrackerContract):
         clock.advance(DROPPED_SECONDS)
         backend.drop("another")
         assert list(backend._dropped) == ["another"]
-        backend.granted(grant(appid="app-1"), 0)
+        backend.append_grant(grant(appid="app-1"), 0)
         assert list(backend.applications("", 10)) == ["app-1"]
 
     def test_a_claim_ends_with_its_time(self, backend, clock):

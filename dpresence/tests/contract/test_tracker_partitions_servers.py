@@ -204,6 +204,6 @@ def test_the_revocation_of_a_puid_whose_user_is_unknown_is_appended_once(process
     one, _ = processes
     bring(one, users)
     reader = Reader(one)
-    one.revoked(replace(grant(""), puid=puid(users[3])))
+    one.append_revocation(replace(grant(""), puid=puid(users[3])))
     assert reader.read() == 1
     assert (reader.entries[0].puid, reader.entries[0].reason) == (puid(users[3]), "revoked")

@@ -52,7 +52,7 @@ def test_an_invalid_redis_url_stops_the_start_and_shows_no_password():
 def test_a_feed_of_very_many_lets_others_have_a_turn(redis_server, trackers):
     tracker = trackers(redis_server.server(), replace(SETTINGS, feed_entries=10))
     for first in range(0, 5000, 500):
-        gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}"), 0) for n in range(first, first + 500)], raise_error=True)
+        gevent.joinall([gevent.spawn(tracker.append_grant, grant(f"user-{n}"), 0) for n in range(first, first + 500)], raise_error=True)
     turns = []
     ticker = gevent.spawn(lambda: [turns.append(gevent.sleep(0)) for _ in iter(int, 1)])
     view, offset = view_and_head(tracker, "chess")
@@ -78,7 +78,7 @@ def test_a_user_who_is_gone_leaves_nothing(redis_server, trackers, clock):
     clock.advance(15)
     sweep(tracker, JANE, GO)
     tracker.remove_all("jane", GrantSet(0, (JANE, GO)))
-    tracker.revoked(JANE)
+    tracker.append_revocation(JANE)
     tracker.drop("chess")
     tracker.drop("go")
     tracker.ping()
@@ -93,8 +93,8 @@ def lasting(redis_server):
 
 def test_an_idle_feed_keeps_nothing_that_is_too_old_and_forgets_it_in_bounded_steps(redis_server, trackers, clock):
     tracker = trackers(redis_server.server(seconds=20), replace(SETTINGS, feed_entries=2000), clock)
-    gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}"), 0) for n in range(1500)], raise_error=True)
-    tracker.revoked(grant("user-0"))
+    gevent.joinall([gevent.spawn(tracker.append_grant, grant(f"user-{n}"), 0) for n in range(1500)], raise_error=True)
+    tracker.append_revocation(grant("user-0"))
     clock.advance(62)
     assert [tracker.trim("chess") for _ in range(4)] == [True, True, True, False]
     client = redis_server.client

@@ -100,8 +100,8 @@ def test_reading_a_hundred_feeds_at_once(tracker, redis_server):
 def test_reading_past_thousands_of_changes_of_somebody_who_revoked(tracker, redis_server):
     connect(tracker)
     run_concurrently((tracker.update, "jane", "phone", "c1", ("unavailable", "online")[n % 2], GrantSet(0, (JANE,))) for n in range(5000))
-    tracker.revoked(JANE)
-    tracker.granted(grant("joe"), 0)
+    tracker.append_revocation(JANE)
+    tracker.append_grant(grant("joe"), 0)
 
     def act():
         assert [update.puid for update in tracker.read("chess", 0, 500)] == [JANE.puid, "joe-in-chess"]
@@ -143,7 +143,7 @@ def test_thousands_whose_grace_or_process_is_over(redis_server, trackers, clock,
 
 
 def test_a_snapshot_of_very_many(tracker, redis_server):
-    run_concurrently((tracker.granted, grant(f"user-{n}"), 0) for n in range(9000))
+    run_concurrently((tracker.append_grant, grant(f"user-{n}"), 0) for n in range(9000))
     check_longest_script(redis_server, lambda: None, lambda: view_and_head(tracker, "chess"))
     view, offset = view_and_head(tracker, "chess")
     assert (len(view), offset) == (9000, 9000)
@@ -151,15 +151,15 @@ def test_a_snapshot_of_very_many(tracker, redis_server):
 
 def test_pages_and_the_entries_since_they_were_begun_are_one_moment_although_the_feed_goes_on(tracker):
     grants, chance = [grant(f"user-{n}") for n in range(4000)], random.Random(1)
-    run_concurrently((tracker.granted, one, 0) for one in grants)
+    run_concurrently((tracker.append_grant, one, 0) for one in grants)
     run_concurrently((connect, tracker, "phone", "c1", "online", (one,), one.user) for one in grants[:500])
 
     def change():
         for _ in range(60):
             one = chance.choice(grants)
             tracker.update(one.user, "phone", "c1", chance.choice(["online", "unavailable"]), GrantSet(0, (one,)))
-            tracker.revoked(chance.choice(grants))
-            tracker.granted(grant(f"late-{chance.random()}"), 0)
+            tracker.append_revocation(chance.choice(grants))
+            tracker.append_grant(grant(f"late-{chance.random()}"), 0)
 
     changing = [gevent.spawn(change) for _ in range(10)]
     offset = tracker.head("chess")

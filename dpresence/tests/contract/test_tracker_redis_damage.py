@@ -58,13 +58,13 @@ def refused(call, *args):
 
 @pytest.mark.parametrize(("key", "how"), [(key, how) for key in FEED_KEYS for how in DAMAGE if (key, how) not in HARMLESS])
 def test_a_damaged_feed_concerns_its_application_alone_and_is_whole_again_when_rebuilt(tracker, client, key, how):
-    tracker.revoked(grant("jim"))
+    tracker.append_revocation(grant("jim"))
     connect(tracker, grants=(JANE, GO))
     flap(tracker, 3, JANE, GO)
     old = [tracker.cursor(offset) for offset in range(head(tracker) + 1)]
     listener = SignalListener(tracker)
     damage(client, f"{T}{key}:chess", how)
-    tracker.revoked(grant("jack"))
+    tracker.append_revocation(grant("jack"))
     assert update(tracker, "online", (JANE, GO)) is True  # the feed is not all there is
     assert connect(tracker, user="joe", grants=(JOE,)).device == "phone"
     assert seen(tracker, "go") == {GO.puid: "online", JOE.puid: "online"}
@@ -125,7 +125,7 @@ def test_a_rebuilt_feed_wakes_its_application(tracker, client):
 
 def test_of_the_operations_of_a_batch_one_that_fails_fails_alone(tracker, client):
     client.set(f"{T}users:{tracker._registration.process}", "garbage")
-    calls = [gevent.spawn(refused, connect, tracker)] + [gevent.spawn(tracker.granted, grant(f"user-{n}"), 0) for n in range(5)]
+    calls = [gevent.spawn(refused, connect, tracker)] + [gevent.spawn(tracker.append_grant, grant(f"user-{n}"), 0) for n in range(5)]
     gevent.joinall(calls, raise_error=True)
     assert len(seen(tracker)) == 5
 

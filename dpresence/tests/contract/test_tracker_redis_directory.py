@@ -37,7 +37,7 @@ def test_a_new_beginning_forgets_feeds_devices_and_the_directory_at_every_proces
     listeners = SignalListener(one), SignalListener(two)
     one.record_version(DirectoryVersion("a", 5))
     connect(one)
-    one.revoked(JANE)
+    one.append_revocation(JANE)
     cursors = one.cursor(2), two.cursor(2)
     clock.advance(100)
     one.reset()

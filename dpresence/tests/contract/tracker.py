@@ -48,8 +48,8 @@ class TrackerContract(DeviceContract, GraceContract, GrantContract, OverrideCont
 
     def test_grants_that_come_and_go_wake_their_application(self, backend):
         listener = SignalListener(backend)
-        backend.granted(JANE, 0)
-        backend.revoked(JANE)
+        backend.append_grant(JANE, 0)
+        backend.append_revocation(JANE)
         assert listener.received() == [("feed", "chess")] * 2
 
     # -- between processes

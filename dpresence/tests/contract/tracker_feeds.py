@@ -120,7 +120,7 @@ class FeedContract:
     def test_a_revocation_is_kept_beyond_the_number(self, backend):
         joe = grant("joe")
         connect(backend, user="joe", grants=(joe,))
-        backend.revoked(joe)
+        backend.append_revocation(joe)
         connect(backend)
         flap(backend, 250)
         updates = read(backend)
@@ -132,9 +132,9 @@ class FeedContract:
     def test_many_revocations_leave_no_hole_unnoticed(self, backend):
         grants = [replace(JANE, puid=f"p{n}") for n in range(400)]
         for one in grants:
-            backend.granted(one, 0)
+            backend.append_grant(one, 0)
         for one in grants:
-            backend.revoked(one)
+            backend.append_revocation(one)
         assert seen(backend) == {}
         start = backend.offset("chess", backend.cursor(400))
         assert start is None or {one.puid for one in read(backend, offset=start)} == {one.puid for one in grants}
@@ -198,10 +198,10 @@ class FeedContract:
         backend.drop("chess")
         listener = SignalListener(backend)
         update(backend, "unavailable", (JANE, GO))
-        backend.granted(grant("joe"), 0)
+        backend.append_grant(grant("joe"), 0)
         backend.append_current_status(JANE, 0)
-        backend.revoked(JANE)
-        backend.revoked(grant("jim"))
+        backend.append_revocation(JANE)
+        backend.append_revocation(grant("jim"))
         assert list(backend.applications("", 10)) == ["go"]
         assert (read(backend), seen(backend)) == ([], {})
         assert listener.received() == [("feed", "go")]
@@ -229,7 +229,7 @@ class FeedContract:
         flap(backend, 150, JANE)
         assert head(backend, "go") == 1
         backend.append_current_status(replace(GO, paused=True), 0)
-        backend.revoked(JANE)
+        backend.append_revocation(JANE)
         assert changes(backend, "go") == [("online", "explicit"), ("offline", "explicit")]
         assert changes(backend, offset=151) == [("offline", "revoked")]
 
@@ -258,7 +258,7 @@ class FeedContract:
     def test_applications_that_have_a_feed_are_listed_in_order_page_by_page(self, backend):
         apps = ["B", "_", "a", "a-", "aa", "z"]
         for appid in reversed(apps):
-            backend.granted(grant(appid=appid), 0)
+            backend.append_grant(grant(appid=appid), 0)
         assert list(backend.applications("", 100)) == apps
         assert [list(backend.applications(after, 2)) for after in ("", "_", "a-", "aa", "z")] == [apps[:2], apps[2:4], apps[4:], ["z"], []]
 
@@ -266,8 +266,8 @@ class FeedContract:
         view_and_head(backend, "chess")
         backend.offset("chess", backend.cursor(0))
         backend.append_current_status(grant(appid="maps"), 0)
-        backend.granted(GO, 0)
-        backend.granted(JANE, 0)
+        backend.append_grant(GO, 0)
+        backend.append_grant(JANE, 0)
         backend.drop("chess")
         assert list(backend.applications("", 10)) == ["go"]
 

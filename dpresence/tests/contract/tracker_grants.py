@@ -20,11 +20,11 @@ class GrantContract:
     def test_a_new_grant_is_reported_with_the_present_status(self, backend, clock, status):
         connect(backend, status=status, grants=())
         clock.advance(5)
-        backend.granted(JANE, 0)
+        backend.append_grant(JANE, 0)
         assert read(backend) == [FeedEntry(1, JANE.puid, status, SECOND + 5000, "granted")]
 
     def test_a_grant_of_a_user_never_seen_is_offline(self, backend):
-        backend.granted(JANE, 0)
+        backend.append_grant(JANE, 0)
         assert changes(backend) == [("offline", "granted")]
 
     def test_a_paused_grant_gets_no_entry(self, backend, clock):
@@ -53,7 +53,7 @@ class GrantContract:
         assert read(backend, offset=2) == [FeedEntry(3, JANE.puid, "unavailable", SECOND + 10_000, "explicit")]
 
     def test_a_pause_of_somebody_offline_is_seen_by_nobody(self, backend):
-        backend.granted(JANE, 0)
+        backend.append_grant(JANE, 0)
         backend.append_current_status(replace(JANE, paused=True), 0)
         backend.append_current_status(JANE, 0)
         assert changes(backend) == [("offline", "granted")]
@@ -86,7 +86,7 @@ class GrantContract:
         connect(backend)
         connect(backend, user="joe", grants=(joe,))
         flap(backend, 3)
-        backend.revoked(JANE)
+        backend.append_revocation(JANE)
         assert [(one.offset, one.puid, one.status, one.reason) for one in read(backend)] == [
             (2, joe.puid, "online", "explicit"),
             (6, JANE.puid, "offline", "revoked"),
@@ -97,15 +97,15 @@ class GrantContract:
 
     def test_revoking_one_application_leaves_the_others(self, backend):
         connect(backend, grants=(JANE, GO))
-        backend.revoked(JANE)
+        backend.append_revocation(JANE)
         assert changes(backend, "go") == [("online", "explicit")]
 
     def test_nothing_follows_for_a_dead_puid(self, backend):
         connect(backend)
-        backend.revoked(JANE)
+        backend.append_revocation(JANE)
         listener = SignalListener(backend)
-        backend.revoked(JANE)
-        backend.granted(JANE, 0)
+        backend.append_revocation(JANE)
+        backend.append_grant(JANE, 0)
         backend.append_current_status(JANE, 0)
         backend.append_current_status(replace(JANE, paused=True), 0)
         update(backend, "unavailable")
@@ -116,15 +116,15 @@ class GrantContract:
         assert listener.received() == []
 
     def test_a_grant_that_was_never_published_can_be_revoked(self, backend):
-        backend.revoked(JANE)
+        backend.append_revocation(JANE)
         assert changes(backend) == [("offline", "revoked")]
         assert seen(backend) == {}
 
     def test_granting_again_is_another_puid(self, backend):
         connect(backend)
-        backend.revoked(JANE)
+        backend.append_revocation(JANE)
         again = replace(JANE, puid="another")
-        backend.granted(again, 0)
+        backend.append_grant(again, 0)
         update(backend, "unavailable", (again,))
         assert [(one.puid, one.status, one.reason) for one in read(backend)] == [
             (JANE.puid, "offline", "revoked"),
@@ -146,7 +146,7 @@ class GrantContract:
         assert [one.at for one in read(backend)] == [SECOND + 10_000] * 2
 
     def test_no_revocation_lies_before_the_grant(self, backend):
-        backend.revoked(replace(JANE, since=EPOCH + 10_500))
+        backend.append_revocation(replace(JANE, since=EPOCH + 10_500))
         assert [one.at for one in read(backend)] == [SECOND + 10_000]
 
     def test_times_of_a_puid_never_go_backwards(self, backend, clock):
@@ -157,7 +157,7 @@ class GrantContract:
         clock.advance(SETTLING_SECONDS)  # from here on the new time counts
         backend.append_current_status(replace(JANE, paused=True), 0)
         connect(backend, user="joe", grants=(grant("joe", since=0),))
-        backend.revoked(JANE)
+        backend.append_revocation(JANE)
         assert [one.at for one in read(backend)] == [SECOND - 2_999_000, SECOND + 1000]
         assert [one.reason for one in read(backend)] == ["explicit", "revoked"]
 

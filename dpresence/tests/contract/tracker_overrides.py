@@ -30,7 +30,7 @@ class OverrideContract:
         assert len(changes(backend)) == (status != "offline") + 2 * (status != override)
 
     def test_nobody_without_a_device_is_reachable(self, backend):
-        backend.granted(JANE, 0)
+        backend.append_grant(JANE, 0)
         backend.apply_override("jane", under("online", 1))
         assert (backend.status("jane"), backend.sent_status("jane")) == ("offline", "offline")
         assert changes(backend) == [("offline", "granted")]
@@ -97,6 +97,6 @@ class OverrideContract:
 
     def test_a_new_grant_shows_the_override(self, backend):
         backend.connect("jane", "phone", "c1", "online", under("unavailable", grants=()), LIMIT, 0)
-        backend.granted(JANE, 1)
+        backend.append_grant(JANE, 1)
         backend.append_current_status(GO, 1)
         assert seen(backend) == {JANE.puid: "unavailable"} and seen(backend, "go") == {GO.puid: "unavailable"}

@@ -144,7 +144,7 @@ class RateContract(RatedShowsContract):
             "signs out": lambda: backend.remove("jane", "phone", grants),
             "signs out everywhere": lambda: backend.remove_all("jane", grants),
             "pauses": lambda: backend.append_current_status(PAUSED, 0),
-            "revokes": lambda: backend.revoked(JANE),
+            "revokes": lambda: backend.append_revocation(JANE),
             "is lost": lambda: [pass_time(15), sweep(backend)],
         }
         ends[end]()
@@ -170,7 +170,7 @@ class RateContract(RatedShowsContract):
         assert seen(backend) == {JANE.puid: "online"}
         assert backend.latest("chess", [JANE.puid])[JANE.puid].status == "online"
         maps = replace(GO, appid="maps", puid="jane-in-maps")
-        backend.granted(maps, 0)
+        backend.append_grant(maps, 0)
         backend.append_current_status(GO, 0)
         assert changes(backend, "maps") == [("online", "granted")]
         assert changes(backend, "go") == [ONLINE, UNAVAILABLE, ONLINE]

@@ -15,7 +15,7 @@ from .tracker_values import GO, JANE, LIMIT, begin_update, changes, connect, gra
 class RevisionContract:
     def test_grants_that_are_older_than_those_seen_are_refused_and_change_nothing(self, backend):
         connect(backend)
-        backend.granted(GO, 2)
+        backend.append_grant(GO, 2)
         calls = [
             lambda old: backend.connect("jane", "laptop", "c9", "unavailable", old, LIMIT, 0),
             lambda old: backend.update("jane", "phone", "c1", "offline", old),
@@ -34,7 +34,7 @@ class RevisionContract:
 
     def test_an_update_without_waiting_passes_on_that_its_grants_are_older(self, backend):
         connect(backend)
-        backend.granted(GO, 2)
+        backend.append_grant(GO, 2)
         assert isinstance(begin_update(backend, "unavailable", revision=1), StaleGrants)
         assert seen(backend) == {JANE.puid: "online"}
 
@@ -61,9 +61,9 @@ class RevisionContract:
     def test_a_revoke_is_never_refused_and_raises_the_revision(self, backend):
         connect(backend, grants=(JANE, GO))
         backend.append_current_status(GO, 5)
-        backend.revoked(JANE, 4)
+        backend.append_revocation(JANE, 4)
         assert JANE.puid not in seen(backend)
-        backend.revoked(GO, 6)
+        backend.append_revocation(GO, 6)
         with pytest.raises(StaleGrants):
             backend.update("jane", "phone", "c1", "offline", GrantSet(5, ()))
 
@@ -82,7 +82,7 @@ class RevisionContract:
     def test_a_grant_that_is_applied_twice_adds_one_entry(self, backend):
         connect(backend, grants=())
         for _ in range(2):
-            backend.granted(JANE, 1)
+            backend.append_grant(JANE, 1)
         assert changes(backend) == [("online", "granted")]
 
     def test_signing_out_spares_what_signed_in_later(self, backend):

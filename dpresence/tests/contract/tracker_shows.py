@@ -20,7 +20,7 @@ class ShowsContract:
         connect(backend, status=status, grants=BOTH)
         assert seen(backend).get(JANE.puid, "offline") == shown
         assert seen(backend, "go").get(GO.puid, "offline") == status
-        backend.granted(replace(ONLINE_ONLY, puid="new"), 0)
+        backend.append_grant(replace(ONLINE_ONLY, puid="new"), 0)
         assert seen(backend)["new"] == shown
 
     def test_changes_that_the_grant_does_not_show_add_no_entry(self, backend):

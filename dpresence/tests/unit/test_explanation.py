@@ -36,7 +36,7 @@ class Person:
         self.own_pause = self.in_hours = False
         self.override: Status | None = None
         self.revision = 0
-        self.tracker.granted(self.grant, 0)
+        self.tracker.append_grant(self.grant, 0)
 
     @property
     def grants(self) -> GrantSet:

@@ -212,12 +212,12 @@ class TrackerMachine(RuleBasedStateMachine):
     def give_or_revoke(self, user: str, app: str) -> None:
         grant = self.grants.pop((user, app), None)
         if grant:
-            self.tracker.revoked(grant)
+            self.tracker.append_revocation(grant)
             self.revoked.append((self.age(), grant))
         else:
             now = self.clock.now()
             grant = self.grants[user, app] = Grant(app, self.name("p"), user, now, now)
-            self.tracker.granted(grant, 0)
+            self.tracker.append_grant(grant, 0)
 
     @precondition(lambda self: self.grants)
     @rule(data=st.data())

@@ -209,7 +209,7 @@ def test_a_large_snapshot_or_replay_lets_others_have_their_turn_and_ends_with_th
     cursor = world.service(app).sent[-1]["cursor"] if since else None
     puids, tracker = granted_by_many(world, app, 1501), world.registry.backends.tracker
     for grant in world.registry.backends.directory.grants_by_puid(app.id, list(puids)).values():
-        tracker.granted(grant, 0)
+        tracker.append_grant(grant, 0)
     channel, turns = world.service_channel(app), []
 
     def look() -> None:

@@ -24,17 +24,17 @@ def test_of_a_pause_and_its_end_at_once_the_one_that_was_stored_last_is_seen(
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, paused: bool
 ) -> None:
     grants = world.services.grants
-    grants.edit(user, app.id, {"paused": not paused})
+    grants.change(user, app.id, {"paused": not paused})
     held = Held(monkeypatch, world.registry.backends.tracker, "append_current_status")
-    held.overtake(lambda: grants.edit(user, app.id, {"paused": paused}), lambda: grants.edit(user, app.id, {"paused": not paused}))
+    held.overtake(lambda: grants.change(user, app.id, {"paused": paused}), lambda: grants.change(user, app.id, {"paused": not paused}))
     assert grants.find(user, app.id).paused is not paused
     assert shown(world, app, puid) == ("online" if paused else "offline")
 
 
 def test_a_pause_that_overtakes_the_grant_is_seen(world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
     grants, application = world.services.grants, world.registry.backends.directory.application(app.id)
-    held = Held(monkeypatch, world.registry.backends.tracker, "granted")
-    held.overtake(lambda: grants.grant(user, application), lambda: grants.edit(user, app.id, {"paused": True}))
+    held = Held(monkeypatch, world.registry.backends.tracker, "append_grant")
+    held.overtake(lambda: grants.grant(user, application), lambda: grants.change(user, app.id, {"paused": True}))
     assert shown(world, app, grants.find(user, app.id).puid) == "offline"
 
 
@@ -43,9 +43,9 @@ def test_a_revocation_that_overtakes_a_pause_is_the_last_word(
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, paused: bool
 ) -> None:
     grants, service = world.services.grants, world.followed(app)
-    grants.edit(user, app.id, {"paused": not paused})
+    grants.change(user, app.id, {"paused": not paused})
     held = Held(monkeypatch, world.registry.backends.tracker, "append_current_status")
-    held.overtake(lambda: grants.edit(user, app.id, {"paused": paused}), lambda: grants.revoke(user, app.id))
+    held.overtake(lambda: grants.change(user, app.id, {"paused": paused}), lambda: grants.revoke(user, app.id))
     world.settle()
     assert updates(service)[-1] == (puid, "offline", "revoked")
     assert shown(world, app, puid) is None

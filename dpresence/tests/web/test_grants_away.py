@@ -17,7 +17,7 @@ def test_changes_of_grants_while_the_tracker_was_away_are_reported_later(
 ) -> None:
     grants, application = world.services.grants, world.registry.backends.directory.application(app.id)
     service, tracker = world.followed(app), world.registry.backends.tracker
-    away = Away(monkeypatch, tracker, "granted", "append_current_status", "revoked", "signal")
+    away = Away(monkeypatch, tracker, "append_grant", "append_current_status", "append_revocation", "signal")
     puid = grants.grant(user, application).puid
     with pytest.raises(BackendUnavailable):
         world.carry_out()
@@ -26,14 +26,14 @@ def test_changes_of_grants_while_the_tracker_was_away_are_reported_later(
     world.settle()
     assert updates(service) == [(puid, "online", "granted")]
     away.back = False
-    grants.edit(user, app.id, {"paused": True})
+    grants.change(user, app.id, {"paused": True})
     away.back = True
     world.carry_out()
     world.carry_out()
     world.settle()
     assert updates(service) == [(puid, "offline", "explicit")]
     away.back = False
-    grants.edit(user, app.id, {"paused": False})
+    grants.change(user, app.id, {"paused": False})
     grants.revoke(user, app.id)
     away.back = True
     world.carry_out()
@@ -51,7 +51,7 @@ def test_changes_the_directory_did_not_answer_are_found_out_later(
     grants, service = world.services.grants, world.followed(app)
     away = Away(monkeypatch, world.registry.backends.directory, "change_grant", "revoke", done=done)
     with pytest.raises(BackendUnavailable):
-        grants.edit(user, app.id, {"paused": True})
+        grants.change(user, app.id, {"paused": True})
     world.carry_out()
     world.settle()
     assert updates(service) == ([(puid, "offline", "explicit")] if done else [])
@@ -98,7 +98,7 @@ def test_an_application_that_is_deleted_while_the_tracker_is_away_is_gone_all_th
     world.notify(app, {"puid": world.grant("bob@example.org", app)})
     tracker, mailbox = world.registry.backends.tracker, world.registry.backends.mailbox
     bob = next(grant.user for grant in world.registry.backends.directory.grants_of_application(app.id, "", 9) if grant.puid != puid)
-    away = Away(monkeypatch, tracker, "signal", "revoked", "drop")
+    away = Away(monkeypatch, tracker, "signal", "append_revocation", "drop")
     assert app.owner("DELETE", f"/myapps/{app.id}").status_int == 204
     away.back = True
     world.carry_out()
@@ -148,7 +148,7 @@ def test_an_erasure_while_the_tracker_is_away_is_published_later(
     seen, owned, device = world.followed(app), world.followed(own), world.device(ANN)
     theirs = world.grant("bob@example.org", own)
     world.notify(app, {"puid": puid, "message": "gone", "ttl": 60})
-    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "remove_all", "revoked", "drop")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "remove_all", "append_revocation", "drop")
     unkept = Away(monkeypatch, world.registry.backends.mailbox, "purge", "purge_grants")
     assert dev("DELETE", "/account").status_int == 204
     away.back = unkept.back = True

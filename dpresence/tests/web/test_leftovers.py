@@ -75,8 +75,8 @@ def test_the_history_of_an_idle_application_ends_with_its_hour_also_in_memory(ma
 def test_a_feed_that_came_back_after_its_application_was_deleted_is_dropped(make_world, redis_server, backend):
     world = make_world(tracker=backend, redis__url=redis_server.url)
     tracker, app = world.registry.backends.tracker, world.application()
-    tracker.granted(Grant("deleted", "p1", "jane", 0, 0), 0)
-    tracker.granted(Grant(app.id, "p2", "jane", 0, 0), 0)
+    tracker.append_grant(Grant("deleted", "p1", "jane", 0, 0), 0)
+    tracker.append_grant(Grant(app.id, "p2", "jane", 0, 0), 0)
     world.services.feeds.sweep()
     assert list(tracker.applications("", 10)) == [app.id]
 

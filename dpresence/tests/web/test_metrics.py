@@ -192,7 +192,7 @@ def test_entries_waiting_in_the_stores_are_counted_by_one_process_a_minute(
         raise BackendUnavailable
 
     with monkeypatch.context() as cut_off:
-        cut_off.setattr(one.registry.backends.tracker, "revoked", away)
+        cut_off.setattr(one.registry.backends.tracker, "append_revocation", away)
         one.browser()("DELETE", f"/grant/{app.id}", **one.authorization(ANN))
     for world in pair:
         world.services.operator_metrics.count_waiting()

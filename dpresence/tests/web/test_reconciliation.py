@@ -95,7 +95,7 @@ def test_a_process_that_stops_tells_what_it_can_and_logs_what_it_leaves(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ann, service = world.person(ANN), world.followed(app)
-    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "revoked")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "append_revocation")
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204
     world.services.finish()
     assert [text for text in caplog.messages if "are pending" in text] == [
@@ -112,7 +112,7 @@ def test_a_revoke_that_was_not_reported_can_be_repeated_and_is_reported_then(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, service = world.person(ANN), world.followed(app)
-    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "revoked")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "append_revocation")
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204
     away.back = True
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204

@@ -105,10 +105,10 @@ def test_a_revoke_is_seen_by_the_other_at_once(one, two, app, puid):
 def test_of_changes_of_a_grant_at_both_at_once_the_one_that_was_stored_last_is_seen(one, two, app, puid, monkeypatch, paused):
     two.device(ANN)
     user, tracker = two.services.hub.devices()[0][0], two.registry.backends.tracker
-    one.services.grants.edit(user, app.id, {"paused": not paused})
+    one.services.grants.change(user, app.id, {"paused": not paused})
     held = Held(monkeypatch, one.registry.backends.tracker, "append_current_status")
     sides = ((one, paused), (two, not paused))
-    edits = [partial(side.services.grants.edit, user, app.id, {"paused": value}) for side, value in sides]
+    edits = [partial(side.services.grants.change, user, app.id, {"paused": value}) for side, value in sides]
     held.overtake(*edits)
     assert two.services.grants.find(user, app.id).paused is not paused
     eventually(lambda: tracker.latest(app.id, [puid])[puid].status == ("online" if paused else "offline"))
@@ -118,10 +118,10 @@ def test_of_changes_of_a_grant_at_both_at_once_the_one_that_was_stored_last_is_s
 def test_an_update_made_with_grants_from_before_a_pause_or_its_end_is_made_with_those_of_now(one, two, app, puid, monkeypatch, paused):
     device = two.device(ANN)
     user = two.services.hub.devices()[0][0]
-    one.services.grants.edit(user, app.id, {"paused": not paused})
+    one.services.grants.change(user, app.id, {"paused": not paused})
     eventually(lambda: [grant.paused for grant in two.services.grants.of(user).grants] == [not paused])
     deaf(two)
-    one.services.grants.edit(user, app.id, {"paused": paused})
+    one.services.grants.change(user, app.id, {"paused": paused})
     for status in ("unavailable", "online"):
         say(device, status)
         assert latest(two, app, puid) == ("offline" if paused else status)
@@ -211,12 +211,12 @@ def test_a_device_that_is_lost_at_a_deaf_process_is_lost_to_everybody_who_may_se
     """The application of a new grant must receive it, and that of a grant that was paused meanwhile must not."""
     two.device(ANN)
     user, other = two.services.hub.devices()[0][0], one.application(name="Go")
-    one.services.grants.edit(user, app.id, {"paused": not paused})
+    one.services.grants.change(user, app.id, {"paused": not paused})
     eventually(lambda: [grant.paused for grant in two.services.grants.of(user).grants] == [not paused])
     deaf(two)
     two.connections[-1].lose()
     granted = one.grant(ANN, other)
-    one.services.grants.edit(user, app.id, {"paused": paused})
+    one.services.grants.change(user, app.id, {"paused": paused})
     assert latest(one, other, granted) == "online"
     two.advance(16)
     assert (latest(one, app, puid), latest(one, other, granted)) == ("offline", "offline")
@@ -244,7 +244,7 @@ def test_a_signed_out_user_is_offline_to_an_application_unknown_to_their_process
 def test_a_new_grant_is_reported_once_and_before_the_updates_that_follow(one, two, app, monkeypatch):
     device, service = two.device(ANN), two.followed(app)
     user, application = two.services.hub.devices()[0][0], one.registry.backends.directory.application(app.id)
-    held = Held(monkeypatch, one.registry.backends.tracker, "granted")
+    held = Held(monkeypatch, one.registry.backends.tracker, "append_grant")
     held.overtake(lambda: one.services.grants.grant(user, application), lambda: say(device, "unavailable"))
     eventually(lambda: service.sent)
     assert [(status, reason) for _, status, reason in updates(service)] == [("unavailable", "granted")]
