@@ -26,7 +26,7 @@ SECONDS = 5.0
 PATIENCE_MS = 86_400_000
 """Milliseconds after the event at which a mail that could not be sent is discarded."""
 MAILS_PER_DAY = 10
-"""Attempts of one process to send a mail to one owner in a day, where the mail server answers: a developer could have webhooks fail all day."""
+"""Attempts of one process to send mail to one owner in a day that the mail server answers: a developer could have webhooks fail all day."""
 _DAY_SECONDS = 86_400
 _LEASE_MS = 300_000
 """Milliseconds after which a mail is sent again whose process has ended; more than sending takes."""
