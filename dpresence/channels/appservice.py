@@ -72,4 +72,4 @@ class AppServiceChannel(FeedChannel):
 
     def _ping(self, frame: Ping) -> None:
         """Answer. The frames of a connection are handled in order, so the answer follows the updates that ``auth`` has sent."""
-        self.accept(frame.id)
+        self.answer_ok(frame.id)

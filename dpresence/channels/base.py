@@ -84,9 +84,9 @@ class JsonChannel(Channel):
 
     def defer(self, function: Callable[[], None], text: str) -> None:
         """Run a function that may block; a ``Refused`` error is the answer to the frame ``text``."""
-        self.connection.defer(lambda: self.answer(function, text))
+        self.connection.defer(lambda: self.run_or_refuse(function, text))
 
-    def answer(self, function: Callable[[], None], text: str) -> None:
+    def run_or_refuse(self, function: Callable[[], None], text: str) -> None:
         """Run a function; a ``Refused`` error is the answer to the frame ``text``."""
         try:
             function()
@@ -100,7 +100,7 @@ class JsonChannel(Channel):
         if refused.errno in _BAD_FRAME_ERRNOS:
             self._count_bad_frame()
 
-    def accept(self, frame_id: str | int | None) -> None:
+    def answer_ok(self, frame_id: str | int | None) -> None:
         """Answer OK."""
         ticket = self.next_ticket()
         if frame_id is None and ticket is UNSET:

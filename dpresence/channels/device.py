@@ -98,7 +98,7 @@ class DeviceChannel(UpdatingChannel):
             if not services.accounts.still_signed_in(session.user, session):
                 raise SessionEnded()
             services.overrides.set(session.user, frame.override, frame.until)
-            self.accept(frame.id)
+            self.answer_ok(frame.id)
 
         self.defer(change, text)
 
@@ -118,7 +118,7 @@ class DeviceChannel(UpdatingChannel):
 
         def run() -> None:
             process(user, frame.notifications)
-            self.accept(frame.id)
+            self.answer_ok(frame.id)
 
         self.defer(run, text)
 
@@ -135,7 +135,7 @@ class DeviceChannel(UpdatingChannel):
             self.restart_sign_in_deadline(refused.retry_after or 0)
             raise
         self.signed_in()
-        self.accept(frame.id)
+        self.answer_ok(frame.id)
         sessions.confirm(self, verified)
         self._services.device_names.record(self.session.user, self.session.device, frame)
 

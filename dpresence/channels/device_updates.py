@@ -99,7 +99,7 @@ class UpdatingChannel(JsonChannel):
         self._check_update(frame)
         session = self.session
         if frame.status == session.status and not self._update_unconfirmed:
-            self.accept(frame.id)
+            self.answer_ok(frame.id)
             return
         self._begin(frame, text)
         self.connection.suspend()
@@ -121,11 +121,11 @@ class UpdatingChannel(JsonChannel):
             if frame.id is None and self._ticket is None:  # as ``accept``, without the calls
                 self.connection.send_frame(OK_FRAME)
             else:
-                self.accept(frame.id)
+                self.answer_ok(frame.id)
 
     def _apply_update(self, frame: StatusUpdate) -> None:
         self._apply(frame.status)
-        self.accept(frame.id)
+        self.answer_ok(frame.id)
 
     def _check_update(self, frame: StatusUpdate) -> None:
         """Check an update and count it.

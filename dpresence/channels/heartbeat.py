@@ -157,7 +157,7 @@ class HeartbeatChannel(DeviceChannel):
         self._services.device_sessions.renew(self, verified, frame)
         self._update(frame)
 
-    def accept(self, frame_id: str | int | None) -> None:
+    def answer_ok(self, frame_id: str | int | None) -> None:
         """Do nothing: the answer is ``DeviceHeartbeatReply``."""
 
     def deliver(self, notifications: Sequence[Notification], domains: Mapping[str, str]) -> bool:

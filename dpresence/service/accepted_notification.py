@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from ..backends.mailbox import SHOWN_NOW, Control
+from ..backends.mailbox import SHOWN_NOW, TopicAndKey
 from ..errors import NotFound
 from ..messages import NewNotification, NotificationResult
 from ..model import Application, Grant, Notification
@@ -28,7 +28,7 @@ class Accepted:
     notification: Notification
     shown_until: int
     ttl_ms: int
-    control: Control | None = None
+    control: TopicAndKey | None = None
     urgency: str = "normal"
     position: int = 0
     queue_size: int = 0

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from gevent.lock import BoundedSemaphore
 
-from ..backends.mailbox import Control
+from ..backends.mailbox import TopicAndKey
 from ..domains import check_action
 from ..errors import BadAction, WrongValue
 from ..messages import NewNotification
@@ -59,11 +59,11 @@ class TextChecks:
         return []
 
 
-def control_of(item: NewNotification) -> Control | None:
+def control_of(item: NewNotification) -> TopicAndKey | None:
     """Return the topic and the idempotency key of a notification, None if it has neither."""
     if item.topic is None and item.idempotency is None:
         return None
-    return Control(item.topic or "", item.idempotency or "", _digest(item) if item.idempotency else "")
+    return TopicAndKey(item.topic or "", item.idempotency or "", _digest(item) if item.idempotency else "")
 
 
 def _digest(item: NewNotification) -> str:

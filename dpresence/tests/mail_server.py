@@ -3,8 +3,7 @@
     python -m dpresence.tests.mail_server PORT FILE CERTIFICATE SECURITY
 
 It refuses mail to ``refused@``, and takes none to ``full@`` at present. Unless ``SECURITY`` is ``none``, it takes mail only over TLS, from
-senders that are signed in as
-``dpresence`` with the password ``secret``.
+senders that are signed in as ``dpresence`` with the password ``secret``.
 """
 
 from __future__ import annotations

@@ -22,12 +22,11 @@ from typing import Any, NamedTuple, Protocol, TypedDict
 
 from ...measures import StoreMeasures
 from ...model import Notification
-from .control import Control, ControlledMailbox
+from .control import ControlledMailbox, TopicAndKey
 from .inbox import Inbox, InboxEntry, InboxLimits, InboxRecord
 
 __all__ = [
     "SHOWN_NOW",
-    "Control",
     "InboxEntry",
     "InboxLimits",
     "InboxRecord",
@@ -37,6 +36,7 @@ __all__ = [
     "QueuedNotification",
     "Record",
     "Stored",
+    "TopicAndKey",
     "Waiting",
 ]  # fmt: skip
 
@@ -63,7 +63,7 @@ class QueuedNotification:
     shown_until: int = SHOWN_NOW
     domain: str = ""
     held: bool = False
-    control: Control | None = None
+    control: TopicAndKey | None = None
 
 
 class Stored(NamedTuple):

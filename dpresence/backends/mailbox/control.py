@@ -17,7 +17,7 @@ MAX_NAMES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class TopicAndKey:
     """The topic and the idempotency key of a notification. No two notifications of one call to a grant have the same topic or key.
 
     :param topic: the notification replaces the one of this topic that waits; "" for none.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dpresence.backends.mailbox import Control, Mailbox, QueuedNotification, Stored
+from dpresence.backends.mailbox import Mailbox, QueuedNotification, Stored, TopicAndKey
 from dpresence.backends.mailbox.control import MAX_NAMES
 from dpresence.errors import Conflict
 
@@ -17,11 +17,11 @@ PUID = "puid-of-app-1"
 
 
 def on(topic: str, name: str, **more: object) -> QueuedNotification:
-    return replace(one(name, **more), control=Control(topic))
+    return replace(one(name, **more), control=TopicAndKey(topic))
 
 
 def keyed(key: str, name: str, digest: str = "d", **more: object) -> QueuedNotification:
-    return replace(one(name, **more), control=Control("", key, digest))
+    return replace(one(name, **more), control=TopicAndKey("", key, digest))
 
 
 def send(backend: Mailbox, *items: QueuedNotification) -> list[Stored]:
@@ -108,8 +108,8 @@ class MailboxControlContract:
 
     def test_a_large_push_repeats_replaces_and_counts_each_notification(self, backend):
         users = ["jane", "joe"]
-        first = [replace(one(f"a{n}", users[n % 2]), control=Control(f"t{n}", f"k{n}", "d")) for n in range(100)]
-        then = [replace(each, control=Control(f"t{n}", f"k{n if n % 3 else 100 + n}", "d")) for n, each in enumerate(first)]
+        first = [replace(one(f"a{n}", users[n % 2]), control=TopicAndKey(f"t{n}", f"k{n}", "d")) for n in range(100)]
+        then = [replace(each, control=TopicAndKey(f"t{n}", f"k{n if n % 3 else 100 + n}", "d")) for n, each in enumerate(first)]
         then = [replace(each, notification=replace(each.notification, id=f"b{n}")) for n, each in enumerate(then)]
         assert [each.size for each in send(backend, *first)] == [1 + n // 2 for n in range(100)]
         again = send(backend, *then)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import SHOWN_NOW, Control, Queue, QueuedNotification
+from dpresence.backends.mailbox import SHOWN_NOW, Queue, QueuedNotification, TopicAndKey
 from dpresence.backends.mailbox.control import MAX_NAMES
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.model import Notification
@@ -87,7 +87,7 @@ def test_the_largest_pushes_at_once(backend):
 def test_names_of_one_grant_beside_those_of_another_that_is_trimmed_first(backend, client):
     for n in range(20):
         names = [(n, user, m) for user in ("first", "second") for m in range(50)]
-        backend.enqueue([replace(one(f"n{name}", name[1]), control=Control(f"t{name}", f"k{name}", "d")) for name in names], 100)
+        backend.enqueue([replace(one(f"n{name}", name[1]), control=TopicAndKey(f"t{name}", f"k{name}", "d")) for name in names], 100)
     assert max(map(client.hlen, client.keys("dpresence:m:topic:*") + client.keys("dpresence:m:key:*"))) < MAX_NAMES + 300
     assert [backend.purge(user) for user in ("first", "second")] == [100, 100]
 

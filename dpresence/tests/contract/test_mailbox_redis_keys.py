@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from dpresence.backends.mailbox import Control, QueuedNotification
+from dpresence.backends.mailbox import QueuedNotification, TopicAndKey
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.errors import BackendUnavailable, Conflict
 
@@ -100,6 +100,9 @@ def test_claiming_the_keys_of_a_hundred_grants_takes_a_few_milliseconds(backend,
 def test_topics_without_keys_claim_nothing(backend, redis_server):
     send(
         backend,
-        *(QueuedNotification("jane", each.notification, each.ttl_ms, control=Control(f"t{n}")) for n, each in enumerate(frame("a", "d"))),
+        *(
+            QueuedNotification("jane", each.notification, each.ttl_ms, control=TopicAndKey(f"t{n}"))
+            for n, each in enumerate(frame("a", "d"))
+        ),
     )
     assert not redis_server.client.keys("dpresence:m:claim:*")

@@ -10,7 +10,7 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import SHOWN_NOW, Control, Queue, QueuedNotification
+from dpresence.backends.mailbox import SHOWN_NOW, Queue, QueuedNotification, TopicAndKey
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.model import Notification
 
@@ -88,7 +88,7 @@ def test_a_push_to_a_hundred_full_queues(backend, redis_server, state):
 def named(run: int, queues: int) -> list[QueuedNotification]:
     """Return a push in which each notification has the topic of one before, and a key of its own, both as long as they may be."""
     items = [large(f"{run}-{n}", n % queues) for n in range(100)]
-    return [replace(item, control=Control(f"{n:032}", f"{run:032}{n:032}", "d" * 64)) for n, item in enumerate(items)]
+    return [replace(item, control=TopicAndKey(f"{n:032}", f"{run:032}{n:032}", "d" * 64)) for n, item in enumerate(items)]
 
 
 @pytest.mark.parametrize("queues", [1, 100])

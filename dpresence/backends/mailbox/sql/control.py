@@ -15,7 +15,7 @@ from ...sql.tables import inbox, notifications, received_unseen
 from ...sql.tables import notification_names as table
 from ...sql.transactions import transaction
 from .. import QueuedNotification, Stored
-from ..control import KEY_MS, MAX_NAMES, REUSED, Control, ControlledMailbox
+from ..control import KEY_MS, MAX_NAMES, REUSED, ControlledMailbox, TopicAndKey
 
 _SWEPT = 500
 """Maximum number of rows that one transaction of the sweep deletes."""
@@ -104,7 +104,7 @@ class SqlControl(ControlledMailbox):
         return len(places)
 
 
-def _controlled(items: Sequence[QueuedNotification]) -> Iterator[tuple[QueuedNotification, Control]]:
+def _controlled(items: Sequence[QueuedNotification]) -> Iterator[tuple[QueuedNotification, TopicAndKey]]:
     return ((item, item.control) for item in items if item.control)
 
 
