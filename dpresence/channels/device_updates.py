@@ -64,7 +64,7 @@ class UpdatingChannel(JsonChannel):
                 if not full_at:
                     return None
             if devices.is_remote:
-                return self._try_begin(frame, payload, full_at)
+                return self._try_call_tracker(frame, payload, full_at)
             if not devices.try_update_status(session.user, session.device, self.connection.id, status):
                 return None
             session.status, self._update_unconfirmed = status, False
@@ -73,7 +73,7 @@ class UpdatingChannel(JsonChannel):
             self._supersede_pending()
         return OK_FRAME if frame.id is None else text_frame(encode(OkReply(id=frame.id)))  # no ticket waits for an answer
 
-    def _try_begin(self, frame: StatusUpdate, payload: bytes, full_at: float) -> bytes | None:
+    def _try_call_tracker(self, frame: StatusUpdate, payload: bytes, full_at: float) -> bytes | None:
         """Begin to change the status; return None if grants have to be loaded or the tracker is unavailable: then nothing is changed.
 
         :param full_at: the state of the limit after the change.
@@ -81,7 +81,7 @@ class UpdatingChannel(JsonChannel):
         if not self._services.devices.can_begin_update(self.session.user):
             return None
         try:
-            self._begin(frame, payload.decode())
+            self._call_tracker(frame, payload.decode())
         except BackendUnavailable:
             return None
         self._limit().accept(full_at)
@@ -92,7 +92,7 @@ class UpdatingChannel(JsonChannel):
 
     def _update(self, frame: StatusUpdate) -> None:
         self._check_update(frame)
-        self._apply_update(frame)
+        self._apply_and_answer(frame)
 
     def _begin_update(self, frame: StatusUpdate, text: str) -> None:
         """Update without waiting: the connection handles its next message after the answer of the tracker."""
@@ -101,29 +101,29 @@ class UpdatingChannel(JsonChannel):
         if frame.status == session.status and not self._update_unconfirmed:
             self.answer_ok(frame.id)
             return
-        self._begin(frame, text)
+        self._call_tracker(frame, text)
         self.connection.suspend()
 
-    def _begin(self, frame: StatusUpdate, text: str) -> None:
+    def _call_tracker(self, frame: StatusUpdate, text: str) -> None:
         """Begin to change the status. The caller suspends the connection."""
         session = self.session
         self._update_unconfirmed = True  # also if the tracker is unavailable: until it answers, no status counts as the present one
-        done = partial(self.connection.resume, self._end_update, frame, text)
+        done = partial(self.connection.resume, self._on_tracker_answer, frame, text)
         self._services.devices.begin_update(session.user, session.device, self.connection.id, frame.status, done)
 
-    def _end_update(self, frame: StatusUpdate, text: str, result: bool | BackendUnavailable | None) -> None:
+    def _on_tracker_answer(self, frame: StatusUpdate, text: str, result: bool | BackendUnavailable | None) -> None:
         if result is None:  # the grants were outdated
-            self.defer(lambda: self._apply_update(frame), text)
+            self.defer(lambda: self._apply_and_answer(frame), text)
         elif isinstance(result, BackendUnavailable):
             self.refuse(result, text)
         else:
             self._confirm(frame.status, result)
-            if frame.id is None and self._ticket is None:  # as ``accept``, without the calls
+            if frame.id is None and self._ticket is None:  # as ``answer_ok``, without the calls
                 self.connection.send_frame(OK_FRAME)
             else:
                 self.answer_ok(frame.id)
 
-    def _apply_update(self, frame: StatusUpdate) -> None:
+    def _apply_and_answer(self, frame: StatusUpdate) -> None:
         self._apply(frame.status)
         self.answer_ok(frame.id)
 
