@@ -121,7 +121,7 @@ def test_an_application_that_no_listener_reads_is_not_in_the_answer(one):
 
 def test_a_revocation_is_read_with_a_call_which_omits_the_earlier_entries(one):
     reader = Reader(one)
-    gevent.joinall([gevent.spawn(connect, one), gevent.spawn(one.revoked, JANE)])
+    gevent.joinall([gevent.spawn(connect, one), gevent.spawn(one.append_revocation, JANE)])
     eventually(lambda: reader.entries)
     assert [(entry.status, entry.reason) for entry in reader.entries] == [("offline", "revoked")]
     assert reader.calls == 1
