@@ -7,7 +7,6 @@ notifications is low enough. A backlog of any size therefore fills neither a sen
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from random import SystemRandom
 
@@ -17,7 +16,6 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..hub import DevicePort, Hub
-from ..logs import spawn
 from ..messages import MAX_NOTIFICATIONS
 from ..metrics import Metrics
 from ..model import Grant, Notification
@@ -69,6 +67,7 @@ class Delivery:
         self._deliveries = SingleFlight(self._deliver_pages, _WAIT_SECONDS)
         self._scheduled = Coalescer("the delivery of notifications", self._deliver_here)
         self._resumptions = Coalescer("the delivery after an activation", self._resume, self.random_delay)
+        self._discards = Coalescer("the deletion of received notifications", self._discard_written)
         self._written: dict[str, set[str]] = {}  # ids written to the sockets of devices without acknowledgements, still to be discarded
 
     def deliver(self, user: str) -> None:
@@ -111,7 +110,6 @@ class Delivery:
 
     def _deliver_pages(self, user: str) -> None:
         self._inboxes.schedule(user)
-        self._discard_written(user)
         channels = list(self._hub.devices_of(user).values())
         self._rewind(user, channels)
         for _ in range(_PAGES):
@@ -123,8 +121,6 @@ class Delivery:
                 yield_to_loop()
         if channels:
             self.schedule(user)
-        with suppress(BackendUnavailable):
-            self._discard_written(user)
 
     def _rewind(self, user: str, channels: Collection[DevicePort]) -> None:
         """Return to notifications that were skipped while their grant was paused or their application was not active."""
@@ -192,10 +188,14 @@ class Delivery:
                 channel.session.begin_progress().stalled = True
                 channel.when_sent(partial(self._on_drained, user, channel))
             return False
-        if _full(channel):  # notifications may have been acknowledged by other devices, or have expired
+        if self._full(user, channel):  # notifications may have been acknowledged by other devices, or have expired
             undelivered = self._mailbox.undelivered_ids(user, progress.sent)
             progress.sent &= undelivered  # as it is now, after the call
-        return not _full(channel)
+        return not self._full(user, channel)
+
+    def _full(self, user: str, channel: DevicePort) -> bool:
+        """Return whether another page would exceed the limit of unacknowledged notifications; those still to be discarded count."""
+        return len(channel.session.progress.sent) + len(self._written.get(user, ())) > MAX_UNACKNOWLEDGED - MAX_NOTIFICATIONS
 
     def _on_drained(self, user: str, channel: DevicePort) -> None:
         channel.session.begin_progress().stalled = False
@@ -239,24 +239,19 @@ class Delivery:
     # -- received notifications
 
     def _on_written(self, user: str, channel: DevicePort, ids: set[str]) -> None:
-        """Record what was written to the socket of a device without acknowledgements; never blocks."""
+        """Have discarded what was written to the socket of a device without acknowledgements; never blocks."""
         channel.session.begin_progress().sent -= ids
         self._written.setdefault(user, set()).update(ids)
-        if not self._deliveries.running(user):  # a running delivery discards it itself
-            spawn(self._try_discard_written, user)
-
-    def _try_discard_written(self, user: str) -> None:
-        with suppress(BackendUnavailable):
-            self._discard_written(user)
+        self._discards.request(user)
 
     def _discard_written(self, user: str) -> None:
-        """Discard notifications written to devices without acknowledgements; retried while the mailbox is unavailable."""
-        while not_discarded := self._written.get(user):
-            ids = sorted(not_discarded)
-            self._discard_received(user, ids)
-            not_discarded.difference_update(ids)
-            if not not_discarded and self._written.get(user) is not_discarded:  # another greenlet may have removed it
-                del self._written[user]
+        """Discard notifications written to devices without acknowledgements."""
+        written = self._written[user]
+        ids = sorted(written)
+        self.acknowledge(user, ids)
+        written.difference_update(ids)
+        if not written:
+            del self._written[user]
 
     def report(self, user: str, ids: Sequence[str], outcome: NotificationOutcome) -> None:
         """Record that a device has shown or opened notifications, which it has received."""
@@ -266,7 +261,7 @@ class Delivery:
         """Discard notifications that a device has acknowledged; unknown ids are ignored."""
         received = self._discard_received(user, ids)
         for channel in self._hub.devices_of(user).values():
-            was_full = _full(channel)
+            was_full = self._full(user, channel)
             if channel.session.progress.sent:
                 channel.session.begin_progress().sent -= frozenset(ids)
             if was_full:
@@ -281,17 +276,10 @@ class Delivery:
         return received
 
     def sweep(self) -> None:
-        """Discard what could not be discarded before, and resume channels whose notifications other processes may have discarded."""
-        for user in list(self._written):
-            self._discard_written(user)
+        """Resume channels whose notifications other processes may have discarded."""
         for user, _, channel in self._hub.devices():
-            if _full(channel):
+            if self._full(user, channel):
                 self.schedule(user)
-
-
-def _full(channel: DevicePort) -> bool:
-    """Return whether another page would exceed the limit of unacknowledged notifications."""
-    return len(channel.session.progress.sent) > MAX_UNACKNOWLEDGED - MAX_NOTIFICATIONS
 
 
 def _more(page: Sequence[Waiting], position: int) -> bool:

@@ -174,26 +174,17 @@ def test_a_delivery_that_failed_is_tried_again(world: World, app: App, puid: str
 def test_a_notification_that_could_not_be_discarded_is_not_sent_again_and_discarded_later(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dpresence.service.coalescer.RETRY_SECONDS", 0.02)
     channel = world.device(ANN)
     user, away = account(world), Away(monkeypatch, world.registry.backends.mailbox, "discard_received")
     world.notify(app, {"puid": puid, "message": "once"})
-    assert messages(channel) == ["once"]
-    with pytest.raises(BackendUnavailable):
-        world.services.notifications.sweep()
+    world.settle()
+    world.services.delivery.deliver_or_schedule(user)
+    assert messages(channel) == ["once"] and waiting(world, app, user) == 1
     away.back = True
-    world.services.notifications.sweep()
-    assert waiting(world, app, user) == 0
+    eventually(lambda: waiting(world, app, user) == 0)
     world.services.delivery.deliver_or_schedule(user)
     assert messages(channel) == []
-
-
-def test_a_delivery_and_a_sweep_that_discard_the_same_at_once_do_not_trip(
-    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    channel = world.device(ANN)
-    held = Held(monkeypatch, world.registry.backends.mailbox, "discard_received")
-    held.overtake(lambda: world.notify(app, {"puid": puid, "message": "once"}), world.services.notifications.sweep)
-    assert messages(channel) == ["once"] and waiting(world, app, account(world)) == 0
 
 
 def test_a_notification_sent_while_others_are_discarded_is_discarded_as_well(
@@ -204,7 +195,8 @@ def test_a_notification_sent_while_others_are_discarded_is_discarded_as_well(
     world.notify(app, {"puid": puid, "message": "slow"})
     clogged.clear()
     held = Held(monkeypatch, world.registry.backends.mailbox, "discard_received")
-    held.overtake(lambda: world.notify(app, {"puid": puid, "message": "quick"}), clogged.flow)
+    clogged.flow()
+    held.overtake(held.reached.wait, lambda: world.notify(app, {"puid": puid, "message": "quick"}))
     world.settle()
     assert messages(channel) == ["slow", "quick"] and waiting(world, app, user) == 0
 
@@ -239,6 +231,7 @@ def test_a_notification_not_written_when_the_connection_ended_is_kept(
     assert waiting(world, app, user) == 1
     channel.lose()
     assert messages(first_frame(world)) == ["not written"]
+    world.settle()
     assert waiting(world, app, user) == 0
 
 
