@@ -1,11 +1,12 @@
-"""Long-lived greenlets, which are restarted when they fail, so that no periodic job ends unnoticed; whether a greenlet runs such a job."""
+"""Long-lived greenlets, which are restarted when they fail, so that no periodic job ends unnoticed; for whom a greenlet works."""
 
 from __future__ import annotations
 
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import gevent
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 """Pause after the first failure, and its maximum. It doubles with each failure that follows a run shorter than the maximum."""
 
-_in_job: ContextVar[bool] = ContextVar("job", default=False)
+_caller: ContextVar[str | None] = ContextVar("caller", default=None)
 
 
 def enter_job(is_one: bool = True) -> None:
@@ -25,12 +26,30 @@ def enter_job(is_one: bool = True) -> None:
 
     :param is_one: False for work for others.
     """
-    _in_job.set(is_one)
+    _caller.set("" if is_one else None)
 
 
 def in_job() -> bool:
     """Return whether the present greenlet runs a periodic job of the service."""
-    return _in_job.get()
+    return _caller.get() == ""
+
+
+@contextmanager
+def on_behalf_of(caller: str) -> Iterator[None]:
+    """Have calls to a store count for who causes them, whoever they are about. Those of a periodic job remain the service's own.
+
+    :param caller: an account, or what it owns; see ``backends.sql.owners``.
+    """
+    token = _caller.set("" if in_job() else caller)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
+
+
+def present_caller() -> str | None:
+    """Return for whom the present greenlet works: "" for the service, None if this was not said."""
+    return _caller.get()
 
 
 class Task:

@@ -20,6 +20,7 @@ from ..messages import MAX_NOTIFICATIONS
 from ..metrics import Metrics
 from ..model import Grant, Notification
 from ..model.outcomes import NotificationOutcome
+from ..tasks import on_behalf_of
 from .coalescer import Coalescer
 from .grants import Grants
 from .inboxes import Inboxes
@@ -64,7 +65,7 @@ class Delivery:
         self._hub = hub
         self._metrics = metrics
         self._clock = clock
-        self._deliveries = SingleFlight(self._deliver_pages, _WAIT_SECONDS)
+        self._deliveries = SingleFlight(self._deliver_in_turn, _WAIT_SECONDS)
         self._scheduled = Coalescer("the delivery of notifications", self._deliver_here)
         self._resumptions = Coalescer("the delivery after an activation", self._resume, self.random_delay)
         self._discards = Coalescer("the deletion of received notifications", self._discard_written)
@@ -107,6 +108,11 @@ class Delivery:
     def _deliver_here(self, user: str) -> None:
         if self._hub.devices_of(user):
             self.deliver(user)
+
+    def _deliver_in_turn(self, user: str) -> None:
+        """Deliver as a caller of its own: a sender waits for it, and must not wait behind what else the user does."""
+        with on_behalf_of(f"delivery {user}"):
+            self._deliver_pages(user)
 
     def _deliver_pages(self, user: str) -> None:
         self._inboxes.schedule(user)

@@ -23,6 +23,7 @@ from ..messages import NewNotification, NotificationResult
 from ..metrics import Metrics
 from ..model import ERASED, Application, FeedEntry, Grant
 from ..settings import PresenceSettings
+from ..tasks import on_behalf_of
 from .accepted_notification import Accepted, answer, notification_of
 from .coalescer import Coalescer
 from .delivery import Delivery
@@ -91,6 +92,10 @@ class Notifications:
         check_distinct(items)
         self._charge(application.id, len(items))
         self._texts.check(application, items)
+        with on_behalf_of(application.owner):
+            return self._notify(application, items)
+
+    def _notify(self, application: Application, items: Sequence[NewNotification]) -> list[NotificationResult]:
         grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         known = [item for item in items if item.puid in grants]
         accepted = self._accept(application, [(grants[item.puid], item) for item in known])
@@ -119,13 +124,14 @@ class Notifications:
         :raises NotFound: no such PUID.
         :raises SlowDown: see ``notify``.
         """
-        grant = self._directory.grants_by_puid(application.id, [puid]).get(puid)
-        self._charge(application.id, 1)
-        if grant is None:
-            raise NotFound()
-        if self._mailbox.cancel(grant.user, puid, id_, application.owner):
-            self._withdrawn.request(grant.user)  # not at once: the time of the sender's next calls must not show who has a device
-        self._outcomes.cancel(application.id, puid, id_)
+        with on_behalf_of(application.owner):
+            grant = self._directory.grants_by_puid(application.id, [puid]).get(puid)
+            self._charge(application.id, 1)
+            if grant is None:
+                raise NotFound()
+            if self._mailbox.cancel(grant.user, puid, id_):
+                self._withdrawn.request(grant.user)  # not at once: the time of the sender's next calls must not show who has a device
+            self._outcomes.cancel(application.id, puid, id_)
 
     def _charge(self, appid: str, count: int) -> None:
         wait = self._rates.take(appid, count, now=self._clock.monotonic())
@@ -169,7 +175,7 @@ class Notifications:
             )
             for each in queued
         ]
-        results = self._mailbox.enqueue(new, self._settings.waiting_notifications, application.owner)
+        results = self._mailbox.enqueue(new, self._settings.waiting_notifications)
         self._queues_added_to.update((each.grant.user, each.grant.puid) for each in queued)
         for each, stored in zip(queued, results, strict=True):
             each.position, each.queue_size, each.repeated, each.replaced = stored
@@ -181,7 +187,7 @@ class Notifications:
             self._retries.run(("push", wanted[0][0].notification.id), partial(self._pushes.add, application.id, wanted))
         for each in accepted:
             if not each.ttl_ms:
-                each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until, application.owner)
+                each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until)
         if queued:
             self._retries.run(queued[0].notification.id, partial(self._check_grants, application.id, queued))
 

@@ -16,6 +16,7 @@ from gevent.lock import BoundedSemaphore
 
 from ..backends.directory import Directory, OutboxEntry, OutboxKind
 from ..errors import BackendUnavailable
+from ..tasks import on_behalf_of
 from .scheduling import yield_to_loop
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Outbox:
     def apply_now(self, *owners: str) -> None:
         """Apply the entries of accounts or applications now, those of one in order. A sweep retries those that fail."""
         after = 0
-        with suppress(BackendUnavailable):
+        with suppress(BackendUnavailable), on_behalf_of(next(iter(owners), "")):
             while entries := self._directory.outbox(owners, after, _PAGE):
                 if self._apply(entries, only_until_failure=True) or len(entries) < _PAGE:
                     return

@@ -19,6 +19,7 @@ from ..errors import BackendUnavailable, NotFound
 from ..model import Application, Grant
 from ..model.outcomes import FOLLOWED_PREFIX, Followed, NewFollowed, NotificationOutcome, PublishedOutcome
 from ..settings import PresenceSettings
+from ..tasks import on_behalf_of
 from .accepted_notification import Accepted
 from .coalescer import Coalescer
 from .feeds import shown_until
@@ -102,7 +103,7 @@ class Outcomes:
 
     def check_full(self, grant: Grant) -> None:
         """Tell which notifications a full queue has dropped, after a delay. Does not block."""
-        self._queue_checks.request(f"{grant.user} {grant.puid}")
+        self._queue_checks.request(f"{grant.appid} {grant.user} {grant.puid}")
 
     # -- recording
 
@@ -251,13 +252,12 @@ class Outcomes:
                 self._end_dropped(grants[puid], some)
 
     def _check_queue(self, queue: str) -> None:
-        user, _, puid = queue.partition(" ")
-        followed = self._directory.followed_waiting(puid, PAGE)
-        if followed:
-            appid = followed[0].appid
-            published = self._release_some(appid, [each for each in followed if each.held])
-            left = [each for each in followed if each.id not in published]
-            self._end_dropped(Grant(appid, puid, user, granted_at=0, since=0), left)
+        appid, user, puid = queue.split(" ")
+        with on_behalf_of(appid):  # which has filled the queue
+            if followed := self._directory.followed_waiting(puid, PAGE):
+                published = self._release_some(appid, [each for each in followed if each.held])
+                left = [each for each in followed if each.id not in published]
+                self._end_dropped(Grant(appid, puid, user, granted_at=0, since=0), left)
 
     def _end_dropped(self, grant: Grant, followed: Sequence[Followed]) -> None:
         """Publish which notifications of a queue were dropped: those before the oldest that it counts."""

@@ -24,6 +24,7 @@ from ..metrics import Metrics
 from ..model import DuePush, Notification, PendingPush, PushSubscription
 from ..push import PushServices, Sent
 from ..settings import PushSettings
+from ..tasks import on_behalf_of
 from .notification_control import push_topic
 from .outcomes import Outcomes, Received
 from .scheduling import map_concurrently
@@ -93,7 +94,7 @@ class Pushes:
 
     def _attempt(self, due: DuePush) -> None:
         try:
-            with suppress(BackendUnavailable):  # it is due again at the end of its lease
+            with suppress(BackendUnavailable), on_behalf_of(due.user):  # it is due again at the end of its lease
                 self._push(due)
         except Exception:
             log.exception("a push failed")

@@ -141,14 +141,13 @@ class Mailbox(Inbox, ControlledMailbox):
         self.discarded = {"expired": 0, "dropped": 0}
 
     @abstractmethod
-    def enqueue(self, items: Sequence[QueuedNotification], limit: int, sender: str = "") -> Sequence[Stored]:
+    def enqueue(self, items: Sequence[QueuedNotification], limit: int) -> Sequence[Stored]:
         """Store notifications, each in queue and inbox in one step. If a queue exceeds ``limit``, its oldest are dropped.
 
         When the store becomes unavailable meanwhile, those at the beginning may have been stored, and those that are not may be sent again.
 
         :param items: in the order in which they were sent. The positions of one user are strictly increasing.
         :param limit: maximum number of stored notifications per user and application.
-        :param sender: the account that owns the application; stores that schedule calls fairly count all its applications as one caller.
         :raises Conflict: an idempotency key was used for another content, also by a call that has not ended; nothing was stored.
         """
 
@@ -161,11 +160,10 @@ class Mailbox(Inbox, ControlledMailbox):
         """Return the subset of ``ids`` that are still to be delivered to a user."""
 
     @abstractmethod
-    def waiting(self, user: str, puid: str, shown_until: int, sender: str = "") -> int:
+    def waiting(self, user: str, puid: str, shown_until: int) -> int:
         """Return the size of a queue as its application sees it.
 
         :param shown_until: see ``QueuedNotification``.
-        :param sender: see ``enqueue``.
         """
 
     @abstractmethod

@@ -34,10 +34,8 @@ class ControlledMailbox(ABC):
     """Part of ``Mailbox``. Every method may raise ``BackendUnavailable``."""
 
     @abstractmethod
-    def cancel(self, user: str, puid: str, id_: str, sender: str = "") -> bool:
+    def cancel(self, user: str, puid: str, id_: str) -> bool:
         """Delete a notification from its queue, and from the inbox unless it was read; return whether anything was deleted.
 
         One that the user has received, and that is only counted, is counted no more.
-
-        :param sender: see ``Mailbox.enqueue``.
         """

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from ...model import Account
-from ...tasks import in_job
+from ...tasks import present_caller
 from .engine import Database
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ P = ParamSpec("P")
 class HasDatabase(Protocol):
     """A backend that stores its rows in a ``Database``.
 
-    The arguments of a method determine the key of the call in the database's queue; see ``owner_of``.
+    The key of a call in the database's queue is its caller (``tasks.on_behalf_of``), else the arguments determine it; see ``owner_of``.
     """
 
     database: Database
@@ -83,6 +83,10 @@ def _in_transaction(
     kind = "read" if getattr(execute, "func", execute) is Database.read else "write"
     owner = key or (lambda *args, **kwargs: owner_of([*args, *kwargs.values()]))
 
+    def caller(*args: P.args, **kwargs: P.kwargs) -> str:
+        named = present_caller()
+        return owner(*args, **kwargs) if named is None else named
+
     @functools.wraps(method)
     def run(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
         began = perf_counter()
@@ -90,7 +94,7 @@ def _in_transaction(
             result: T = execute(
                 self.database,
                 lambda connection: method(self, connection, *args, **kwargs),
-                key=lambda: "" if in_job() else owner(*args, **kwargs),  # calls that do not wait in the queue need none
+                key=lambda: caller(*args, **kwargs),  # calls that do not wait in the queue need none
                 urgent=urgent,
             )
         finally:

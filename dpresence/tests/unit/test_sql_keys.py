@@ -16,7 +16,7 @@ from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.fair import FairQueue
 from dpresence.logouts import ProviderLogout
 from dpresence.model import Pairing
-from dpresence.tasks import enter_job
+from dpresence.tasks import enter_job, on_behalf_of
 from dpresence.tests.contract import mailbox
 from dpresence.tests.contract.directory_values import END, GRANT, LATER, NOW, PAIRING, PUSH, TICKET, application, person
 from dpresence.tests.shared_tables import make_tables
@@ -72,16 +72,41 @@ def test_the_delivery_to_many_people_takes_nothing_of_the_share_of_a_developer(d
 
 
 BY_A_DEVELOPER = {
-    "enqueue": lambda it, user: it.enqueue([mailbox.one("o-1", user)], 100, "dev"),
-    "cancel": lambda it, user: it.cancel(user, "puid-1", "o-1", "dev"),
-    "waiting": lambda it, user: it.waiting(user, "puid-1", 0, "dev"),
+    "enqueue": lambda it: it.enqueue([mailbox.one("o-1", "jane")], 100),
+    "cancel": lambda it: it.cancel("jane", "puid-1", "o-1"),
+    "waiting": lambda it: it.waiting("jane", "puid-1", 0),
+    "pending": lambda it: it.pending("jane", 0, 10),
+    "first_position": lambda it: it.first_position("jane", "puid-1"),
+    "purge_grants": lambda it: it.purge_grants([GRANT]),
 }
 
 
 @pytest.mark.parametrize("call", BY_A_DEVELOPER)
 def test_a_sender_does_not_wait_in_the_share_of_the_person(database, keys, call):
-    BY_A_DEVELOPER[call](SqlMailbox(database), "jane")
-    assert set(keys) == {"dev"}
+    directory, box = SqlDirectory(database), SqlMailbox(database)
+    dev = person(directory, "dev")
+    application(directory, dev)
+    assert directory.application("app-1")
+    for caller in (dev.id, "app-1"):
+        keys.clear()
+        with on_behalf_of(caller):
+            BY_A_DEVELOPER[call](box)
+        assert set(keys) == {dev.id}
+
+
+def test_what_a_job_does_for_somebody_waits_for_nobody(database, keys):
+    def work():
+        with on_behalf_of("jane"):
+            SqlDirectory(database).grant("app-1", "jane")
+
+    gevent.spawn(in_a_job, work).get()
+    assert set(keys) == {""}
+
+
+def test_a_client_with_many_addresses_of_one_network_is_one_queue(database, keys):
+    for code, address in (("BCDFGHJK", "2001:db8::1"), ("BCDFGHJL", "2001:db8::2")):
+        SqlDirectory(database).add_pairing(replace(PAIRING, hash=code.encode(), code=code, address=address))
+    assert set(keys) == {"2001:db8::/64"}
 
 
 def test_all_tickets_of_an_account_are_one_queue_also_those_that_another_process_has_made(database, keys):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
 
+from ....addresses import network
 from ....model import Account, DeviceCredential, Pairing
 from ...sql.engine import Database
 from ...sql.rows import insert_new
@@ -31,7 +32,7 @@ class SqlPairings(PairingStore):
 
     database: Database
 
-    @nondurable(key=lambda pairing: pairing.address)
+    @nondurable(key=lambda pairing: network(pairing.address))
     def add_pairing(self, connection: Connection, pairing: Pairing) -> bool:
         return insert_new(connection, pairings, **PAIRINGS.values(pairing))
 

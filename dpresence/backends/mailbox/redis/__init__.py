@@ -106,7 +106,7 @@ class RedisMailbox(RedisInbox, Mailbox):
             total += count
         return total
 
-    def enqueue(self, items: Sequence[QueuedNotification], limit: int, sender: str = "") -> Sequence[Stored]:
+    def enqueue(self, items: Sequence[QueuedNotification], limit: int) -> Sequence[Stored]:
         if len(items) > _ENQUEUED:
             self._claim_keys(items)
         return [stored for some in slices(items, _ENQUEUED) for stored in self._enqueue(some, limit)]
@@ -155,7 +155,7 @@ class RedisMailbox(RedisInbox, Mailbox):
     def undelivered_ids(self, user: str, ids: Collection[str]) -> set[str]:
         return {name for some in slices(list(ids)) for name in self._call("undelivered_ids", (user,), user, some)}
 
-    def waiting(self, user: str, puid: str, shown_until: int, sender: str = "") -> int:
+    def waiting(self, user: str, puid: str, shown_until: int) -> int:
         return cast("int", self._tidied("waiting", {(user, puid): 0}, _NO_LIMIT, user, puid, shown_until))
 
     def count_undelivered(self, after: Queue, limit: int) -> tuple[int, Queue | None]:
@@ -175,7 +175,7 @@ class RedisMailbox(RedisInbox, Mailbox):
             return "all"
         return list(unseen if len(unseen) <= MAX_PER_OPERATION else unseen.intersection(self._call("puids", (user,), user, ids)))
 
-    def cancel(self, user: str, puid: str, id_: str, sender: str = "") -> bool:
+    def cancel(self, user: str, puid: str, id_: str) -> bool:
         return bool(self._call("cancel", (user,), user, puid, id_))
 
     def purge(self, user: str) -> int:

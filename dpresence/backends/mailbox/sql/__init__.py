@@ -64,21 +64,19 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         self.database = database
         self._recipients = Recipients(database)
 
-    def enqueue(self, items: Sequence[QueuedNotification], limit: int, sender: str = "") -> Sequence[Stored]:
+    def enqueue(self, items: Sequence[QueuedNotification], limit: int) -> Sequence[Stored]:
         if not items:
             return []
         try:
-            stored, expired, dropped = self._enqueue(items, limit, sender)
+            stored, expired, dropped = self._enqueue(items, limit)
         finally:  # also after an error, because the transaction may have been committed
             self._recipients.add(item.user for item in items)
         self.discarded["expired"] += expired
         self.discarded["dropped"] += dropped
         return stored
 
-    @transaction(key=lambda items, limit, sender: sender or items[0].notification.appid)
-    def _enqueue(
-        self, connection: Connection, items: Sequence[QueuedNotification], limit: int, sender: str
-    ) -> tuple[Sequence[Stored], int, int]:
+    @transaction(key=lambda items, limit: items[0].notification.appid)
+    def _enqueue(self, connection: Connection, items: Sequence[QueuedNotification], limit: int) -> tuple[Sequence[Stored], int, int]:
         """Store notifications; return their results, and how many undelivered ones were discarded: expired, dropped."""
         users = {item.user for item in items}
         lock_names(connection, "mailbox", users)  # no concurrent call may change the counts and positions of these users
@@ -125,8 +123,8 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
     def undelivered_ids(self, connection: Connection, user: str, ids: Collection[str]) -> set[str]:
         return set(connection.scalars(select(table.c.id).where(table.c.user == user, table.c.id.in_(ids))))
 
-    @reading(key=lambda user, puid, shown_until, sender="": sender or user)
-    def waiting(self, connection: Connection, user: str, puid: str, shown_until: int, sender: str = "") -> int:
+    @reading()
+    def waiting(self, connection: Connection, user: str, puid: str, shown_until: int) -> int:
         now = self.database.now(connection)
         mine = [(each.c.user == user, each.c.puid == puid, each.c.expires_at > now) for each in _BOTH]
         counts = [select(func.count()).where(*mine[0]), select(func.count()).where(*mine[1], received_unseen.c.taken_at >= shown_until)]

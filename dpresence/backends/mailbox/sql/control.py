@@ -81,8 +81,8 @@ class SqlControl(ControlledMailbox):
                 controlled.replaced[item.notification.id] = row["id"]
         return controlled
 
-    @transaction(erasing=True, key=lambda user, puid, id_, sender="": sender or user)
-    def cancel(self, connection: Connection, user: str, puid: str, id_: str, sender: str = "") -> bool:
+    @transaction(erasing=True)
+    def cancel(self, connection: Connection, user: str, puid: str, id_: str) -> bool:
         lock_names(connection, "mailbox", [user])
         return _withdraw(connection, user, puid, id_)
 
