@@ -123,6 +123,10 @@ class RateStates:
         self.put(key, full_at, now)
         return 0.0
 
+    def wait(self, key: str, now: float) -> float:
+        """Return the seconds until a key has a token, without taking it."""
+        return self.rule.wait(self._full_at.get(key, 0.0), now)
+
     def pop(self, key: str) -> float:
         """Remove the state of a key and return it."""
         return self._full_at.pop(key, 0.0)

@@ -152,17 +152,16 @@ class FirstRequest:
             self.close()
             return
         handshake = ordinary_handshake(self._gate, self.address[0], data)
-        if handshake is None:
+        if handshake is None or not self._gate.try_admit(handshake.connection):
             self._unwatch()
             self._all.hand_over(self)
         else:
             self._switch(handshake, began)
 
     def _switch(self, handshake: OrdinaryHandshake, began: float) -> None:
-        """Send the 101 and pass the socket to the connection, as ``WebsocketHandler._switch`` does."""
+        """Send the 101 and pass the socket to the admitted connection, as ``WebsocketHandler._switch`` does."""
         gate, connection, started = self._gate, handshake.connection, False
         try:
-            gate.add(connection)
             sent = self._send(handshake)
             if sent == len(handshake.answer):
                 connection.start_watched(self.sock)
@@ -178,7 +177,8 @@ class FirstRequest:
 
     def _send(self, handshake: OrdinaryHandshake) -> int:
         """Read the request and send the response; return how many bytes the socket accepted."""
-        with suppress(OSError):
+        try:  # ``suppress`` takes three calls more
             self.sock.recv(handshake.size)
             return int(self.sock.send(handshake.answer))
-        return 0
+        except OSError:
+            return 0

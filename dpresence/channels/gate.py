@@ -17,7 +17,7 @@ from ..addresses import network, plain_address
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
 from ..files import SPARE
-from ..limits import Buckets, LogLimit, QueueBucket
+from ..limits import Buckets, LogLimit, QueueBucket, RateStates
 from ..metrics import Metrics
 from ..settings import Settings
 from .channel import Channel
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _ADDRESS_SHARE = 10
 """Divisor of the accept rate: an address that uses less than a tenth of it has priority over those that use more."""
+_MAX_ADDRESSES = 10_000
+"""Maximum number of addresses whose rate of new channels is stored."""
 _NEWCOMER_SECONDS = 1.0
 """Connections that have not signed in after this many seconds no longer count against ``channels.accept_burst``."""
 
@@ -117,9 +119,8 @@ class Gate:
         self._ids = itertools.count(1)
         self._not_signed_in: dict[str, set[AdmittedConnection]] = {}
         self._newcomers: dict[AdmittedConnection, float] = {}  # time of admission, oldest first
-        self._rate_by_address = Buckets(
-            settings.channels.accept_rate / _ADDRESS_SHARE, max(1, settings.channels.accept_burst // _ADDRESS_SHARE)
-        )
+        address_rate, address_burst = settings.channels.accept_rate / _ADDRESS_SHARE, settings.channels.accept_burst // _ADDRESS_SHARE
+        self._rate_by_address = RateStates(address_rate, max(1, address_burst), _MAX_ADDRESSES)
         self._rate = QueueBucket(settings.channels.accept_rate, settings.channels.accept_burst)
         self.requests = Buckets(settings.channels.request_rate, settings.channels.request_burst, kind=QueueBucket)
 
@@ -187,25 +188,29 @@ class Gate:
         if self._full() and not self.plain.make_room():
             raise BackendUnavailable("no more sockets", retry_after=self._retry_after(self.clock.monotonic()))
 
-    def would_admit(self, address: str) -> bool:
-        """Return whether ``check`` would pass without closing another connection. Unlike a failed ``check``, this changes nothing."""
-        key = network(address)
-        refused = self.draining or self._full() or self._too_many_not_signed_in(key)
-        return not refused and self._within_rate(key, self.clock.monotonic())
-
     def admit(self, connection: AdmittedConnection) -> None:
         """Add a new channel before its 101; ``leave`` removes it. Raises like ``check``."""
         self.check(connection.address)
-        self.add(connection)
+        self._add(connection, network(connection.address), self.clock.monotonic())
 
-    def add(self, connection: AdmittedConnection) -> None:
-        """Add a new channel that ``would_admit`` has just allowed."""
-        now, key = self.clock.monotonic(), network(connection.address)
-        self._rate_by_address.take(key, now=now)
-        self._rate.take(now=now)
-        self.connections.add(connection)
-        self._not_signed_in.setdefault(key, set()).add(connection)
-        self._newcomers[connection] = now
+    def try_admit(self, connection: AdmittedConnection) -> bool:
+        """Add a new channel if ``admit`` would without closing another connection. Unlike a failed ``admit``, a refusal changes nothing."""
+        key, now = network(connection.address), self.clock.monotonic()
+        refused = self.draining or self._full() or self._too_many_not_signed_in(key) or not self._within_rate(key, now)
+        if not refused:
+            self._add(connection, key, now)
+        return not refused
+
+    def _add(self, connection: AdmittedConnection, key: str, now: float) -> None:
+        try:
+            self._rate_by_address.take(key, now)
+            self._rate.take(now=now)
+            self.connections.add(connection)
+            self._not_signed_in.setdefault(key, set()).add(connection)
+            self._newcomers[connection] = now
+        except BaseException:  # nobody would call ``leave``
+            self.leave(connection)
+            raise
 
     def _full(self) -> bool:
         return self.sockets > self.most  # ``plain`` contains the caller
@@ -222,7 +227,7 @@ class Gate:
         while self._newcomers and next(iter(self._newcomers.values())) <= now - _NEWCOMER_SECONDS:
             del self._newcomers[next(iter(self._newcomers))]
         burst = self.settings.channels.accept_burst
-        reserved = burst // 2 if self._rate_by_address.wait(key, now=now) else 0
+        reserved = burst // 2 if self._rate_by_address.wait(key, now) else 0
         return len(self._newcomers) < burst - reserved and not self._rate.wait(1 + reserved, now=now)
 
     def _retry_after(self, now: float) -> int:

@@ -62,7 +62,7 @@ class OrdinaryHead:
 def ordinary_handshake(gate: Gate, peer: str, data: bytes) -> OrdinaryHandshake | None:
     """Return the handshake that ``data`` begins with, with the connection that it opens; None if it is not an ordinary one.
 
-    Nothing is counted or admitted yet.
+    Nothing is counted or admitted yet: the caller calls ``Gate.try_admit``.
 
     :param peer: IP address of the peer.
     """
@@ -75,7 +75,7 @@ def ordinary_handshake(gate: Gate, peer: str, data: bytes) -> OrdinaryHandshake 
             return None
         head, accept = found
         address = gate.forwarding.client({**head.forwarding, "REMOTE_ADDR": peer})[0]
-        if not _may_open(gate, address):
+        if not _may_request(gate, network(address)):
             return None
         connection = Connection(gate, address)
         connection.open(head.make_channel())
@@ -126,8 +126,6 @@ def _is_ordinary(head: Head, settings: Settings) -> bool:
     )
 
 
-def _may_open(gate: Gate, address: str) -> bool:
-    """Return whether neither the limits of requests nor those of channels refuse a handshake."""
-    key = network(address)
-    counted = gate.unread[key] <= MAX_UNREAD_BYTES and not gate.requests.wait(key, now=gate.clock.monotonic())
-    return counted and gate.would_admit(address)
+def _may_request(gate: Gate, key: str) -> bool:
+    """Return whether the limits of requests permit one more of an address."""
+    return gate.unread.get(key, 0) <= MAX_UNREAD_BYTES and not gate.requests.wait(key, now=gate.clock.monotonic())

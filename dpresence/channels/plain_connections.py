@@ -55,8 +55,9 @@ class PlainConnections:
 
     def leave(self, sock: Any) -> None:
         """Remove a connection."""
-        self.mark_busy(sock)
         address = self._addresses.pop(sock)
+        self._waiting_by_address[address].pop(sock, None)
+        self._waiting.pop(sock, None)
         self._counts[address] -= 1
         self._forget_unused(address)
 

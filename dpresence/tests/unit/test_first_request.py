@@ -64,9 +64,7 @@ def make(limits: ChannelSettings = LIMITS, path: str = "") -> Gate:
 def open_one(gate: Gate, path: bytes = b"/presence") -> bool:
     """Admit the connection of a handshake; return whether it is ordinary."""
     found = ordinary_handshake(gate, PEER, REQUEST % path)
-    if found is not None:
-        gate.admit(found.connection)
-    return found is not None
+    return found is not None and gate.try_admit(found.connection)
 
 
 def test_an_ordinary_handshake_has_its_channel_and_its_answer() -> None:
@@ -181,7 +179,7 @@ def plain_connection(gate: Gate) -> tuple[list[FirstRequest], _socket.socket, so
 def test_an_internal_error_at_the_switch_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = make()
     ended, sock, peer = plain_connection(gate)
-    monkeypatch.setattr(gate, "add", lambda connection: 1 / 0)
+    monkeypatch.setattr(gate.connections, "add", lambda connection: 1 / 0)
     FirstRequests(gate, ended.append).add(sock, (PEER, 1))
     with peer, gevent.Timeout(PATIENCE_SECONDS):
         peer.sendall(REQUEST % b"/presence")
