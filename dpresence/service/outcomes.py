@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from ..backends.directory import Directory, OutboxEntry
@@ -213,22 +215,24 @@ class Outcomes:
 
         :raises BackendUnavailable: a backend was unavailable for some of the applications; the others were checked.
         """
-        while self._directory.outcomes_due():
-            due, now = self._directory.claim_outcomes(PAGE, _LEASE_MS)
-            by_application: defaultdict[str, list[Followed]] = defaultdict(list)
-            for each in due:
-                by_application[each.appid].append(each)
-            failures = []
-            for appid, some in by_application.items():
+        while self._directory.outcomes_due() and self._check_round():
+            pass
+
+    def _check_round(self) -> int:
+        """Check the notifications that are due, those of one application after the other; return how many this process has claimed."""
+        count, after, failures = 0, None, []
+        while after != "":
+            due, now, after = self._directory.claim_outcomes(PAGE, _LEASE_MS, after or "")
+            count += len(due)
+            for appid, some in groupby(sorted(due, key=attrgetter("appid")), attrgetter("appid")):
                 try:
-                    self._check(appid, some, now)
+                    self._check(appid, list(some), now)
                 except BackendUnavailable as error:
                     failures.append(error)
-            if failures:
-                raise failures[0]
-            if len(due) < PAGE:
-                return
             yield_to_loop()
+        if failures:
+            raise failures[0]
+        return count
 
     def _check(self, appid: str, due: Sequence[Followed], now: int) -> None:
         """Check notifications of an application, in the order in which they were sent: what is held changes when they are due."""

@@ -22,6 +22,7 @@ followed = Table(
     Column("held_at", BigInteger),
     Column("ended_at", BigInteger),
     Index(None, "appid", "sent_at"),
+    Index(None, "appid", "due_at"),
     partial_index("followed", "appid", "held_at IS NOT NULL"),
 )
 

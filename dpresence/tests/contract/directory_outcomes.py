@@ -12,8 +12,8 @@ from .directory_values import NOW, application, at_once
 HOUR_MS = 3_600_000
 
 
-def claimed(backend):
-    return [each.id for each in backend.claim_outcomes(10, 60_000)[0]]
+def claimed(backend, after=""):
+    return [each.id for each in backend.claim_outcomes(10, 60_000, after)[0]]
 
 
 class OutcomesContract:
@@ -139,6 +139,24 @@ class OutcomesContract:
         assert backend.outcomes_due()
         assert sorted(id_ for some in at_once(*[lambda: claimed(backend)] * 3) for id_ in some) == ["a", "b"]
         assert claimed(backend) == []
+
+    def test_what_ends_of_one_application_at_once_delays_nothing_of_another(self, backend, appid, jane):
+        backend.follow_outcomes(appid, [NewFollowed(f"flood-{n}", "p1", 0, shown=False) for n in range(100)], 60_000)
+        other = application(backend, jane, "app-2").id
+        backend.follow_outcomes(other, [NewFollowed("other", "p2", 0, shown=False)], 60_000)
+        first = claimed(backend)
+        assert "other" in first and len(first) == 6
+        assert len(claimed(backend)) == 10, "alone it has all"
+
+    def test_many_applications_with_much_that_is_due_are_claimed_in_turn(self, backend, jane):
+        appids = [application(backend, jane, f"app-{n:02}").id for n in range(25)]
+        for appid in appids:
+            backend.follow_outcomes(appid, [NewFollowed(f"{appid}-{n}", "p1", 0, shown=False) for n in range(5)], 60_000)
+        turns, after = [], ""
+        for limit in (10, 10, 60, 10):
+            due, _, after = backend.claim_outcomes(limit, 60_000, after)
+            turns.append([each.appid for each in due])
+        assert turns == [appids[:10], appids[10:20], sorted(appids[20:] * 5), appids[:10]]
 
     def test_a_notification_is_due_when_it_expires(self, backend, appid):
         backend.follow_outcomes(appid, [NewFollowed("c", "p1", 0, shown=False)], 60_000)

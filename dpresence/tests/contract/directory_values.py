@@ -150,7 +150,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "followed": lambda it: it.followed("app-1", "o-1"),
     "followed_waiting": lambda it: it.followed_waiting("puid-1", 10),
     "outcomes_due": lambda it: it.outcomes_due(),
-    "claim_outcomes": lambda it: it.claim_outcomes(10, 1000),
+    "claim_outcomes": lambda it: it.claim_outcomes(10, 1000, ""),
     "postpone_outcomes": lambda it: it.postpone_outcomes({"o-1": NOW}),
     "trim_outcomes": lambda it: it.trim_outcomes("app-1", 10),
     "webhook": lambda it: it.webhook("app-1"),

@@ -90,3 +90,17 @@ def test_the_job_goes_on_after_an_application_for_which_a_backend_is_unavailable
         assert (told(scene, scene.app), told(scene, other)) == ([], ["expired"])
     wait(scene, 31)
     assert told(scene, scene.app) == ["expired"]
+
+
+def test_a_flood_that_ends_at_once_delays_no_outcome_of_another_application(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpresence.service.outcomes.PAGE", 10)
+    other, puid = another(scene)
+    for _ in range(2):
+        scene.world.notify(scene.app, *[{"puid": scene.puid, "ttl": 60, "outcome": True} for _ in range(50)])
+    scene.world.notify(other, {"puid": puid, "ttl": 60, "outcome": True})
+    ended: list[str] = []
+    end = scene.world.services.outcomes.end
+    monkeypatch.setattr(scene.world.services.outcomes, "end", lambda appid, ids, outcome: (ended.append(appid), end(appid, ids, outcome)))
+    wait(scene, 61)
+    assert other.id in ended[:2]
+    assert len(told(scene, scene.app)) == 100
