@@ -26,7 +26,7 @@ class RevisionContract:
         for call in calls:
             with pytest.raises(StaleGrants):
                 call(GrantSet(1, (JANE,)))
-        for tell in (backend.granted, backend.append_current_status):
+        for tell in (backend.append_grant, backend.append_current_status):
             with pytest.raises(StaleGrants):
                 tell(replace(JANE, paused=True), 1)
         assert [device.name for device in backend.devices("jane")] == ["phone"]
