@@ -45,17 +45,17 @@ def flooded(server, flooder, other, source):
         return sock
 
     before = len(requests(server))
+    lone = begin(source, OTHER + other)  # not last: epoll may report the connection first that was served last
     connections = [begin("127.0.0.1", FLOOD + flooder) for _ in range(CONNECTIONS)]
-    last = begin(source, OTHER + other)
     eventually(lambda: len(requests(server)) == before + CONNECTIONS + 1)
     server.process.send_signal(signal.SIGSTOP)
     for index, sock in enumerate(connections):
         sock.sendall(FLOOD + flooder + b"\r\n")
         if index == CONNECTIONS // 2:
-            last.sendall(OTHER + other + b"\r\n")
+            lone.sendall(OTHER + other + b"\r\n")
     server.process.send_signal(signal.SIGCONT)
     answered = eventually(lambda: found if len(found := requests(server)[before + CONNECTIONS + 1 :]) == CONNECTIONS + 1 else None)
-    for sock in [*connections, last]:
+    for sock in [*connections, lone]:
         sock.close()
     return answered.index("/body")
 
