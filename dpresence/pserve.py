@@ -25,10 +25,12 @@ _USE = "use in [app:main] and in [server:main]: must be egg:dpresence, or anothe
 def main() -> Any:
     """Run Pyramid's ``pserve`` with the arguments of this process."""
     warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)  # Pyramid and Cornice still import it
+    import plaster_pastedeploy  # type: ignore[import-untyped]
     from pyramid.scripts import pserve
 
     sys.excepthook = _report_unreadable_ini
     read_raw()
+    plaster_pastedeploy.fileConfig = log_sections.configure
     return pserve.main(sys.argv)
 
 
@@ -51,8 +53,6 @@ def _report_unreadable_ini(kind: type[BaseException], error: BaseException, trac
         error = unreadable(error)
     elif isinstance(error, OSError):
         error = SettingError(f"{error.filename}: {error.strerror}")
-    elif text := log_sections.describe(error, traceback):
-        error = SettingError(text)
     report_failed_start(kind, error, traceback)
 
 

@@ -91,6 +91,18 @@ LOGGING = {
     f"args = ('{CANARY}'": ("args = (sys.stderr,)", "args of [handler_console]", "SyntaxError"),
     f"args = (sys.stderr, '{CANARY}')": ("args = (sys.stderr,)", "class, args or kwargs of [handler_console]", "TypeError"),
     f"kwargs = {CANARY}": ("args = (sys.stderr,)", "kwargs of [handler_console]", "NameError"),
+    f"format = %({CANARY})s": (
+        "format = %(asctime)s %(levelname)s %(name)s %(message)s",
+        "format or style of [formatter_line]",
+        "ValueError",
+    ),
+    f"format = %({CANARY}": (
+        "format = %(asctime)s %(levelname)s %(name)s %(message)s",
+        "format or style of [formatter_line]",
+        "ValueError",
+    ),
+    f"propagate = {CANARY}": ("qualname = geventwebsocket", "qualname of [logger_geventwebsocket]", "KeyError"),
+    f"keys = {CANARY}": ("keys = root, dpresence, access, geventwebsocket", "a section that keys of [loggers] names", "KeyError"),
     "keyz = console": ("keys = console", "keys of [handlers]", "KeyError"),
 }
 
@@ -129,14 +141,14 @@ def test_a_misspelled_name_of_the_folder_is_reported_without_it(tmp_path: Path, 
     assert said.splitlines()[-1].endswith("directory.url: must be a URL in which nothing but %(here)s stands for something else")
 
 
-def test_a_folder_of_the_log_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_of_a_folder_of_the_log_that_is_not_there_the_key_is_named(tmp_path: Path) -> None:
     changes = {
         "class = StreamHandler": "class = handlers.WatchedFileHandler",
-        "args = (sys.stderr,)": f"args = ('{tmp_path}/no/presence.log',)",
+        "args = (sys.stderr,)": f"args = ('{tmp_path}/{CANARY}/presence.log',)",
     }
     said = WarmShipped(tmp_path, changes).fail_to_start()
     check(said)
-    assert said.splitlines()[-1] == f"dpresence does not start: {tmp_path}/no/presence.log: No such file or directory"
+    assert said.splitlines()[-1].endswith(": class, args or kwargs of [handler_console] is missing or wrong (FileNotFoundError)")
 
 
 ALONE = f"postgresql+psycopg://{CANARY}/db"
