@@ -150,7 +150,7 @@ pages: build ## Test the pages in Chromium; writes the pictures of docs/pages.md
 TESTS = dpresence/tests
 named = $(patsubst %,$(TESTS)/faults/test_%.py,$(1))
 CLOCKS = $(call named,clocks)
-WAITING = $(call named,outcomes soak processes upgrade moving_partitions redis obligations redis_cluster webhooks clients delivery postgresql \
+WAITING = $(call named,outcomes soak processes upgrade moving_partitions splitting redis obligations redis_cluster webhooks clients delivery postgresql \
   redis_failover streams internal_errors partitions redis_delivery upgrade_single prometheus frozen_workers)
 FAULTS = $(BIN)/python -m pytest -m faults --durations=10
 

@@ -15,6 +15,11 @@ from .tracker.moving_place import Lost, Place
 REPEAT = "repeat `dpresence partitions move {0} --to {1}` to finish it, or with `--to {2}` to take it back"
 
 
+SPLITTING = "the tracker is being split"
+HALF_SPLIT = "a split was interrupted: repeat `dpresence partitions split --into N` to finish it, or with `--into 1` to take it back"
+SPLIT = "the tracker was split, and its former keys have not been deleted: repeat `dpresence partitions split --into N`"
+
+
 class MoveRefused(Exception):
     """The partition is not moved; the text says why."""
 
@@ -37,6 +42,8 @@ def describe(move: PartitionMove, servers: Sequence[str], is_held: bool) -> str:
     :param servers: the server of each partition.
     :param is_held: whether a mover holds its locks.
     """
+    if not move.source:
+        return SPLITTING if is_held else SPLIT if len(servers) > 1 else HALF_SPLIT
     if is_held:
         return f"a move from {move.source} to {move.target} is under way"
     switched = servers[move.partition] == move.target
@@ -75,7 +82,7 @@ class Mover:
         """
         count = len(self._directory.partitions())
         if count < 2:
-            raise MoveRefused("the tracker has one partition, which cannot be moved")
+            raise MoveRefused("the tracker has one partition, which cannot be moved: see `dpresence partitions split`")
         if not 0 <= partition < count:
             raise MoveRefused(f"partition {partition}: must be 0 to {count - 1}")
         repaired = self._repair(partition, target)
@@ -102,7 +109,7 @@ class Mover:
         move = self._directory.partition_move()
         if move is None:
             return False
-        if move.partition != partition:
+        if move.partition != partition or not move.source:
             text = describe(move, self._directory.partitions(), False)
             raise MoveRefused(f"partition {move.partition} has to be where it belongs first: {text}")
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
@@ -34,29 +34,15 @@ def load_tracker(settings: Settings, clock: Clock, directory: Directory, server:
     :raises BackendUnavailable: the database or a server does not answer.
     """
     from .tracker.partitions import PartitionedTracker
-    from .tracker.redis import RedisTracker
-    from .tracker.redis_server import TrackerServer
     from .tracker.redis_values import Epochs
 
     names = _names(settings.redis, directory)
-    if len(names) == 1:
-        (url,) = settings.redis.tracker_urls
-        only = server if server and url == settings.redis.url else open_server(settings.redis, url)
-        return RedisTracker(TrackerServer(only, settings.presence, clock), settings.presence, clock)
     placement = Placement(settings, clock, directory, server)
-    parts: list[RedisTracker] = []
-    try:
-        for number, name in enumerate(names):
-            parts.append(RedisTracker(placement.server(name), settings.presence, clock, number))
-    except BaseException:
-        for part in parts:
-            part.close()
-        raise
-    return PartitionedTracker(parts, Epochs.partition_of, partial(placement.relocate, parts, list(names)))
+    return PartitionedTracker(placement.open(names), Epochs.partition_of, placement.relocate)
 
 
 class Placement:
-    """The servers of the partitions, which the directory names.
+    """The partitions and their servers, which the directory names.
 
     :param server: connections to the server of ``redis.url``, None if nothing else has opened any.
     """
@@ -70,6 +56,32 @@ class Placement:
         self._process = make_process_id()
         self._shared = {redis_name(settings.redis.url): server} if server and not settings.redis.cluster else {}
         self._servers: dict[str, TrackerServer] = {}
+        self._parts: list[RedisTracker] = []
+        self._names: list[str] = []  # the servers at which the parts are
+
+    def open(self, names: Sequence[str]) -> Sequence[RedisTracker]:
+        """Open all partitions.
+
+        :param names: their servers.
+        :raises SettingError: a server is not supported.
+        :raises BackendUnavailable: a server does not answer.
+        """
+        from .tracker.redis import RedisTracker
+
+        self._settings = replace(self._settings, redis=replace(self._settings.redis, partitions=len(names)))
+        if any(bool(server.state.name) != (len(names) > 1) for server in self._shared.values()):
+            self._shared.clear()  # they would have no name in the metrics: the settings are from before a split
+        parts: list[RedisTracker] = []
+        try:
+            for number, name in enumerate(names):
+                partition = number if len(names) > 1 else None
+                parts.append(RedisTracker(self.server(name), self._settings.presence, self._clock, partition))
+        except BaseException:
+            for part in parts:
+                part.close()
+            raise
+        self._parts, self._names = parts, list(names)
+        return parts
 
     def names(self) -> Sequence[str]:
         """Return the present server of each partition.
@@ -87,33 +99,54 @@ class Placement:
         from .tracker.redis_server import TrackerServer
 
         if name not in self._servers:
-            connections = self._shared.get(name) or open_named(self._settings.redis, name)
+            redis = self._settings.redis
+            connections = self._shared.get(redis_name(url_of(redis, name))) or open_named(redis, name)
             self._servers[name] = TrackerServer(connections, self._settings.presence, self._clock, self._process)
         return self._servers[name]
 
-    def relocate(self, parts: Sequence[RedisTracker], names: list[str]) -> None:
-        """Let each part continue at the server where its partition is now.
+    def relocate(self) -> Sequence[RedisTracker] | None:
+        """Let each part continue at the server where its partition is now; return all parts if the tracker was split.
 
-        :param names: the servers at which the parts are; updated.
         :raises SettingError: a server is not supported; its partitions stay where they are.
         :raises BackendUnavailable: a server or the database does not answer; the partitions of other servers were relocated.
         """
+        names = self.names()
+        if len(names) > len(self._names) == 1:
+            return self._split(names)
         errors: list[BackendUnavailable | SettingError] = []
-        for number, name in enumerate(self.names()):
-            if name != names[number]:
+        for number, name in enumerate(names):
+            if name != self._names[number]:
                 try:
-                    self._relocate(parts[number], number, name)
-                    names[number] = name
+                    self._relocate(self._parts[number], number, name)
+                    self._names[number] = name
                 except (BackendUnavailable, SettingError) as error:
                     errors.append(error)
-        for name in self._servers.keys() - set(names):
-            del self._servers[name]
+        self._forget_unused_servers()
         if errors:
             raise errors[0]
+        return None
+
+    def _forget_unused_servers(self) -> None:
+        for name in self._servers.keys() - set(self._names):
+            del self._servers[name]
 
     def _relocate(self, part: RedisTracker, number: int, name: str) -> None:
         part.relocate(self.server(name))  # closes the connections to the former server if it was the last one there
         log.info("partition %d is at %s now", number, name)
+
+    def _split(self, names: Sequence[str]) -> Sequence[RedisTracker]:
+        """Open the partitions of a tracker that had one, and leave that one, whose server has another name from now on."""
+        from .tracker.partition_calls import partition_of
+
+        (former,) = self._parts
+        try:
+            parts = self.open(names)
+        finally:
+            self._forget_unused_servers()
+        for user, connection in former.detach():
+            parts[partition_of(user, len(parts))].adopt(user, connection)
+        log.info("the tracker was split into %d partitions", len(names))
+        return parts
 
 
 def send_signal(settings: RedisSettings, directory: Directory, topic: Topic, key: str) -> None:
@@ -194,7 +227,7 @@ def refuse_other_partitions(redis: RedisSettings, stored: Sequence[str]) -> None
     if in_cluster != redis.cluster:
         shown = str(redis.cluster).lower()
         raise SettingError(f"redis.cluster = {shown}: must be {str(in_cluster).lower()}, as at the first start with this database")
-    if len(stored) != redis.partitions:
+    if redis.partitions not in (1, len(stored)):  # 1 also after a split
         raise SettingError(f"redis.partitions = {redis.partitions}: must be {len(stored)}, as at the first start with this database")
 
 
@@ -206,11 +239,12 @@ def refused_partitions(redis: RedisSettings, stored: Sequence[str]) -> dict[int,
     from .tracker.redis_values import fence_key, refused
 
     found: dict[int, BackendUnavailable] = {}
-    servers = {name: open_named(redis, name) for name in stored} if len(stored) > 1 and not redis.cluster else {}
+    servers = {} if redis.cluster else {name: open_named(redis, name) for name in stored}
     for number, name in enumerate(stored if servers else ()):
+        partition = number if len(stored) > 1 else None
         with suppress(BackendUnavailable):
-            if servers[name].command("EXISTS", fence_key(servers[name], number)):
-                found[number] = refused(servers[name], number)
+            if servers[name].command("EXISTS", fence_key(servers[name], partition)):
+                found[number] = refused(servers[name], partition)
     return found
 
 

@@ -26,6 +26,8 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     moving = add(group, common, "move", "move a partition to another server, while the service runs", _move)
     moving.add_argument("partition", type=int, help="its number")
     moving.add_argument("--to", metavar="URL", required=True, help="the other server: a URL, or its name as `partitions list` shows it")
+    splitting = add(group, common, "split", "split a tracker of one partition into several, while the service runs", _split)
+    splitting.add_argument("--into", type=int, metavar="N", required=True, help="number of partitions; 1 takes an interrupted split back")
     replacing = add(group, common, "replace", "let a server have all partitions of one that is gone, without copying", _replace)
     replacing.add_argument("old", metavar="OLD", help="the server that is gone, or whose address has changed: its name or a URL")
     replacing.add_argument("new", metavar="NEW", help="the server that has its data: a URL, or its name")
@@ -36,7 +38,8 @@ def _list(_: argparse.Namespace, context: Context) -> None:
     servers, move = _stored(context), context.directory.partition_move()
     closed = refused_partitions(context.settings.redis, servers)
     for number, server in enumerate(servers):
-        state = f"closed: `dpresence partitions move {number} --to {server}` opens it" if number in closed else ""
+        opens = f"move {number} --to {server}` opens it" if len(servers) > 1 else "split --into N` lets it begin anew"
+        state = f"closed: `dpresence partitions {opens}" if number in closed else ""
         if move and move.partition == number:
             state = _state(context, move, servers)
         context.output.write(f"{number}  {server}{state and '  '}{state}", partition=number, server=server, state=state or "ok")
@@ -48,7 +51,7 @@ def _state(context: Context, move: PartitionMove, servers: tuple[str, ...]) -> s
 
     server, is_held = open_named(context.settings.redis, servers[move.partition]), False
     with suppress(BackendUnavailable):
-        is_held = bool(server.command("EXISTS", lock_key(server, move.partition)))
+        is_held = bool(server.command("EXISTS", lock_key(server, move.partition if move.source else None)))
     return describe(move, servers, is_held)
 
 
@@ -65,6 +68,27 @@ def _move(options: argparse.Namespace, context: Context) -> None:
     if moved.keys:
         text += f": {moved.keys} keys were copied, and it did not answer for {moved.seconds:.2f} s"
     context.output.write(text, partition=options.partition, server=target, keys=moved.keys, seconds=round(moved.seconds, 3))
+
+
+def _split(options: argparse.Namespace, context: Context) -> None:
+    from ..backends.moving import MoveRefused
+    from ..backends.splitting import Splitter
+    from ..backends.tracker.splitting_place import SplittingPlace
+
+    _require_servers(context)
+    redis = context.settings.redis
+    server = redis_name(redis.tracker_urls[0])
+    try:
+        split = Splitter(context.directory, server, lambda name, mover: SplittingPlace(open_named(redis, name), mover)).split(options.into)
+    except MoveRefused as error:
+        raise CommandFailed(str(error)) from None
+    count = len(context.directory.partitions())
+    text = f"the tracker has {count} partition{'s' if count > 1 else ''}"
+    if split.keys:
+        text += (
+            f": {split.keys} keys were copied, and it did not answer for {split.seconds:.2f} s. Set redis.partitions = {count} in every ini"
+        )
+    context.output.write(text, partitions=count, server=server, keys=split.keys, seconds=round(split.seconds, 3))
 
 
 def _replace(options: argparse.Namespace, context: Context) -> None:

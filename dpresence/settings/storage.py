@@ -43,7 +43,7 @@ class RedisSettings:
     )
     partitions: int = setting(
         1,
-        "Partitions of the tracker's users, each on one server. The number is fixed at the first start with the database.",
+        "Partitions of the tracker's users, each on one server. Fixed at the first start; `dpresence partitions split` raises 1.",
         low=1,
         high=256,
     )

@@ -36,6 +36,10 @@ class PartitionStore(ABC):
         """Let the partition of the stored move be at its target; return False without a change if no move has this id."""
 
     @abstractmethod
+    def split_partition(self, id_: str, servers: Sequence[str]) -> bool:
+        """Replace the single partition by several, on these servers; return False without a change if no stored move has this id."""
+
+    @abstractmethod
     def replace_partition_server(self, server: str, new: str) -> bool:
         """Let all partitions of a server be at another one; return False without a change if none is there, or a move has not ended."""
 

@@ -3,7 +3,7 @@
 The cursor of one feed is ``EPOCH:NUMBER``, or ``EPOCH.RUN:NUMBER``. That of a tracker in partitions is ``DIGEST.PART.PART…``, with the
 offsets of all of them. The digest is that of the epochs of all partitions: when a partition has lost its data, every earlier
 cursor is void. A part is the number of its offset in hexadecimal, empty for 0, and ``-RUN`` with the run of its server if that is not the
-first. So a cursor of 64 partitions takes some 500 characters.
+first. So a cursor of 64 partitions takes some 500 characters. With one partition the cursor is that of its feed.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def split(cursor: str, epochs: Sequence[str]) -> list[str] | None:
 
     :param epochs: the present epoch of each partition.
     """
+    if len(epochs) == 1:
+        return [cursor]
     given, *parts = cursor.split(".", len(epochs))
     found = [_PART.fullmatch(part) for part in parts]
     if given != digest(epochs) or len(parts) != len(epochs) or not all(found):

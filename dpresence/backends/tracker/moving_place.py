@@ -32,11 +32,12 @@ class Lost(Exception):
 class Place:
     """One partition at one server; a context with a connection, which gives the lock back at its end.
 
+    :param partition: None for all of a tracker without partitions.
     :param mover: identifies the mover.
     :ivar prefix: prefix of the keys of the partition.
     """
 
-    def __init__(self, server: ConnectionFactory, partition: int, mover: str) -> None:
+    def __init__(self, server: ConnectionFactory, partition: int | None, mover: str) -> None:
         self.prefix = key_prefix(server, partition)
         self._server = server
         self._partition = partition
@@ -121,16 +122,20 @@ class Place:
 
     def keys(self) -> Iterator[bytes]:
         """Yield the keys of the partition; while it is stopped, all of them, some perhaps twice."""
+        return self.scan("SCAN", match=f"{self.prefix}*")
+
+    def scan(self, *command: str, match: str = "*", count: int = _SCANNED) -> Iterator[bytes]:
+        """Yield what a command of the SCAN family finds, some of it perhaps twice, while the lock is held."""
         cursor = b""
         while cursor != b"0":
             self.step("hold")
             with self._server.errors():
-                cursor, found = ask(self._connection, "SCAN", cursor or b"0", "MATCH", f"{self.prefix}*", "COUNT", _SCANNED)
+                cursor, found = ask(self._connection, *command, cursor or b"0", "MATCH", match, "COUNT", count)
             yield from found
 
     def copy_to(self, other: Place) -> int:
         """Copy the partition, which is stopped, to another place, where it is stopped as well; return the number of keys."""
-        count = sum(self._copy(keys, other) for keys in _batches(self.keys()))
+        count = sum(self._copy(keys, other) for keys in batches(self.keys()))
         return count + self._copy([self._fence.encode()], other)
 
     def _copy(self, keys: Sequence[bytes], other: Place) -> int:
@@ -145,10 +150,15 @@ class Place:
     def clear(self) -> None:
         """Let the partition be elsewhere and delete its keys."""
         self.step("close")
-        for keys in _batches(self.keys()):
-            self.step("delete", *keys)
+        self.delete(self.keys())
+
+    def delete(self, keys: Iterator[bytes]) -> None:
+        """Delete keys."""
+        for batch in batches(keys):
+            self.step("delete", *batch)
 
 
-def _batches(keys: Iterator[bytes]) -> Iterator[list[bytes]]:
-    while batch := list(islice(keys, _COPIED)):
+def batches(keys: Iterator[bytes], size: int = _COPIED) -> Iterator[list[bytes]]:
+    """Yield lists of up to ``size`` keys."""
+    while batch := list(islice(keys, size)):
         yield batch

@@ -1,13 +1,15 @@
-"""Calls of all partitions of a tracker at the same time, also if the servers of some are away."""
+"""Calls of all partitions of a tracker at the same time, also if the servers of some are away; offsets of all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar, cast
+from zlib import crc32
 
 import gevent
 
 from ...errors import BackendUnavailable
+from . import Tracker
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -52,3 +54,26 @@ def call_present(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     if not found and results and isinstance(results[0], BackendUnavailable):
         raise results[0]
     return found
+
+
+def partition_of(key: str, count: int) -> int:
+    """Return the number of the partition, of so many, of a user, or of anything else that has a key."""
+    return crc32(key.encode()) % count
+
+
+def covered(appid: str, item: tuple[Tracker, str]) -> int | None:
+    """Return the offset of the cursor of one part, see ``Tracker.offset``."""
+    part, cursor = item
+    return cast("int | None", part.offset(appid, cursor))
+
+
+def assumed(part: Tracker, cursor: str) -> int | None:
+    """Return the offset of the cursor of one part, see ``Tracker.assumed_offset``."""
+    return cast("int | None", part.assumed_offset(cursor))
+
+
+def all_or_none(offsets: Iterable[int | None]) -> tuple[int, ...] | None:
+    """Return the offset of all parts, None if that of one is None."""
+    found = list(offsets)
+    known = tuple(offset for offset in found if offset is not None)
+    return known if len(known) == len(found) else None

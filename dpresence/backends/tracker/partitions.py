@@ -3,41 +3,27 @@
 A user's devices, merge and feed entries are in the partition that the digest of the user's id names, so every change remains one step of
 one partition. The feed of an application has a part in each partition: entries of one PUID are in order, those of several PUIDs need not
 be. An offset is the tuple of the offsets of the parts. A partition whose server is away refuses the calls for its users; the others go on.
+
+A tracker may begin with one partition, whose cursors are those of a tracker without partitions, and be split into several. An offset
+from before the split has one part and is not covered afterwards.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import merge
 from itertools import chain, islice
-from typing import cast
-from zlib import crc32
 
 from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from . import Connected, Listener, Lost, PublishedCounts, Topic, Tracker, Updated
 from .cursors import encode_part, join, split
-from .partition_calls import call_all, call_present, try_each
+from .partition_calls import all_or_none, assumed, call_all, call_present, covered, partition_of, try_each
 from .partition_reader import Offsets, PartitionReader
 from .relocation import Relocation
-
-
-def _covered(appid: str, item: tuple[Tracker, str]) -> int | None:
-    part, cursor = item
-    return cast("int | None", part.offset(appid, cursor))
-
-
-def _assumed(part: Tracker, cursor: str) -> int | None:
-    return cast("int | None", part.assumed_offset(cursor))
-
-
-def _all_or_none(offsets: Iterable[int | None]) -> Offsets | None:
-    found = list(offsets)
-    known = tuple(offset for offset in found if offset is not None)
-    return known if len(known) == len(found) else None
 
 
 def _revoke_where_shown(grant: Grant, part: Tracker) -> None:
@@ -50,27 +36,38 @@ class PartitionedTracker(Tracker):
 
     :param parts: the tracker of each partition, in the order of their numbers; how many there are must not change while there is data.
     :param part_of: returns the partition of an offset of an entry.
-    :param relocate: lets each part continue at the server where its partition is now; raises ``BackendUnavailable`` and ``SettingError``.
+    :param relocate: lets each part continue at the server where its partition is now, and returns all parts if there are more of them;
+        raises ``BackendUnavailable`` and ``SettingError``.
     """
 
     is_remote = True
 
-    def __init__(self, parts: Sequence[Tracker], part_of: Callable[[int], int], relocate: Callable[[], object] = lambda: None) -> None:
-        self._parts = parts
-        self._home = parts[0]  # has what belongs to no user
+    def __init__(
+        self, parts: Sequence[Tracker], part_of: Callable[[int], int], relocate: Callable[[], Sequence[Tracker] | None] = lambda: None
+    ) -> None:
         self._part_of = part_of
         self._listeners: list[Listener] = []
+        self._readers: list[Callable[[str], bool]] = []
+        self._find_parts = relocate
+        self._relocation = Relocation(self._relocate)
+        self._use(parts)
+
+    def _use(self, parts: Sequence[Tracker]) -> None:
         self._reader = PartitionReader(parts, partial(self._notify, "feed"))
         self._encoded: Offsets = (-1,) * len(parts)  # the offset of the last cursor, and of each part of it the epoch and the text
         self._encoded_epochs, self._texts = [""] * len(parts), [""] * len(parts)
-        self._relocation = Relocation(relocate)
-        self._readers: list[Callable[[str], bool]] = []
+        self._parts = parts
+        self._home = parts[0]  # has what belongs to no user
         for number, part in enumerate(parts):
             part.subscribe(partial(self._on_signal, number), self._reads)
 
+    def _relocate(self) -> None:
+        if (parts := self._find_parts()) is not None:
+            self._use(parts)
+            self._notify("missed", "")
+
     def _part(self, key: str) -> Tracker:
-        """Return the partition of a user, or of anything else that has a key."""
-        return self._parts[crc32(key.encode()) % len(self._parts)]
+        return self._parts[partition_of(key, len(self._parts))]
 
     @property
     def measures(self) -> Sequence[StoreMeasures]:  # type: ignore[override]
@@ -83,7 +80,7 @@ class PartitionedTracker(Tracker):
 
     @property
     def epoch(self) -> str:  # type: ignore[override]
-        return join(self._epochs, ())
+        return join(self._epochs, ()) if len(self._parts) > 1 else self._home.epoch
 
     @property
     def _epochs(self) -> tuple[str, ...]:
@@ -216,10 +213,10 @@ class PartitionedTracker(Tracker):
         return found
 
     def read(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
-        return self._reader.read(appid, offset, limit)
+        return self._reader.read(appid, offset, limit) if len(offset) == len(self._parts) else None
 
     def read_now(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
-        return self._reader.read_now(appid, offset, limit)
+        return self._reader.read_now(appid, offset, limit) if len(offset) == len(self._parts) else None
 
     def advance(self, offset: Offsets, entries: Sequence[FeedEntry]) -> Offsets:
         reached = list(offset)
@@ -228,12 +225,14 @@ class PartitionedTracker(Tracker):
         return tuple(reached)
 
     def reached(self, offset: Offsets, entry: FeedEntry) -> bool:
-        return entry.offset <= offset[self._part_of(entry.offset)]
+        return len(offset) == len(self._parts) and entry.offset <= offset[self._part_of(entry.offset)]
 
     def length(self, offset: Offsets) -> int:
-        return sum(part.length(one) for part, one in zip(self._parts, offset, strict=True))
+        return sum(part.length(one) for part, one in zip(self._parts, offset, strict=False))
 
     def cursor(self, offset: Offsets) -> str:
+        if len(offset) == 1:
+            return self._home.cursor(offset[0])
         if offset != self._encoded:
             for number, (one, before) in enumerate(zip(offset, self._encoded, strict=True)):
                 if one != before:  # most parts are where they were in the frame before
@@ -247,15 +246,15 @@ class PartitionedTracker(Tracker):
         if cursors is None:
             return None
         items = list(zip(self._parts, cursors, strict=True))
-        offsets = try_each(partial(_covered, appid), items)
-        return _all_or_none(
+        offsets = (try_each if len(items) > 1 else call_all)(partial(covered, appid), items)
+        return all_or_none(
             part.assumed_offset(one) if isinstance(offset, BackendUnavailable) else offset
             for (part, one), offset in zip(items, offsets, strict=True)
         )
 
     def assumed_offset(self, cursor: str) -> Offsets | None:
         cursors = split(cursor, self._epochs)
-        return _all_or_none(map(_assumed, self._parts, cursors)) if cursors else None
+        return all_or_none(map(assumed, self._parts, cursors)) if cursors else None
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         lists = call_all(lambda part: part.applications(after, limit), self._parts)

@@ -80,6 +80,16 @@ class RedisTracker(RedisFeeds):
         self.measures = [shared.client.measures]
         shared.join(self._registration)
 
+    def detach(self) -> Sequence[tuple[str, str]]:
+        """Leave the server, whose partition was split; return the (user, connection) of calls to ``connect`` that had no answer."""
+        self._shared.leave(self._registration)
+        self._signals.unsubscribe_all()
+        return list(self._unanswered)
+
+    def adopt(self, user: str, connection: str) -> None:
+        """Have the next ``due`` end a connection whose ``connect`` had no answer before the split."""
+        self._unanswered[user, connection] = object()
+
     def _call(self, name: str, *arguments: Any) -> Any:
         return self._client.call(name, self._partition, *arguments)
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from ...clock import Clock
+from ...errors import BackendUnavailable
 from ...settings import PresenceSettings
 from ..redis.client import ExecuteBatch, Operation
 from ..redis.connection import RedisConnection, info
@@ -181,7 +182,11 @@ class _Run:
         waiting = {member: each for partition, each in positions.items() if (member := self._batches.member(partition))}
         for _ in range(_ATTEMPTS):
             waiting = self._execute(operations, waiting, results) if waiting else {}
-        return [refused(self._server, operations[position][1]) if result is None else result for position, result in enumerate(results)]
+        return [self._refused(operations[position][1]) if result is None else result for position, result in enumerate(results)]
+
+    def _refused(self, partition: int) -> BackendUnavailable:
+        member = self._batches.member(partition)
+        return refused(self._server, None if member and not member.label else partition)
 
     def _execute(
         self, operations: Sequence[Operation], waiting: dict[Registration, list[int]], results: list[Any]

@@ -102,8 +102,8 @@ def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:
     server.command("PUBLISH", _channel(server), f"\n{topic} {key}")
 
 
-def signal_moved(server: ConnectionFactory, partition: int) -> None:
-    """Tell the processes at a server that a partition may be elsewhere.
+def signal_moved(server: ConnectionFactory, partition: int | None) -> None:
+    """Tell the processes at a server that a partition, or None for a tracker without any, may be elsewhere.
 
     :raises BackendUnavailable: the server does not answer.
     """

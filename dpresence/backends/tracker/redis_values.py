@@ -96,18 +96,20 @@ def fence_key(server: ConnectionFactory, partition: int | None) -> str:
     return f"{key_prefix(server, partition)[:-2]}move:fence"
 
 
-def refused(server: ConnectionFactory, partition: int) -> BackendUnavailable:
-    """Return the error of a call for a partition that its server does not open."""
+def refused(server: ConnectionFactory, partition: int | None) -> BackendUnavailable:
+    """Return the error of a call for a partition, or None for a tracker without any, that its server does not open."""
     error = BackendUnavailable()
     error.backend = f"{server.setting}: the Redis {server.state.name}"
     advice = f"it is being moved, or `dpresence partitions move {partition}` to this server opens it"
     if server.in_cluster:
         advice = "another node has it, or will have it"
     error.reason = f"refuses partition {partition}: {advice}"
+    if partition is None:
+        error.reason = "refuses the tracker: it is being split, or `dpresence partitions split` finishes that"
     return error
 
 
-def lock_key(server: ConnectionFactory, partition: int) -> str:
+def lock_key(server: ConnectionFactory, partition: int | None) -> str:
     """Return the key of the mover of a partition at a server."""
     return f"{key_prefix(server, partition)[:-2]}move:lock"
 

@@ -88,6 +88,15 @@ class DirectoryContract(
         assert backend.partitions() == ["a", "b"]
         assert backend.partition_move() == PartitionMove("n", 1, "b", "c")
 
+    def test_the_single_partition_is_split_once_that_is_stored(self, backend):
+        backend.claim_partitions([""])
+        assert not backend.split_partition("m", ["a", "a"])
+        assert backend.begin_partition_move(PartitionMove("m", 0, "", "a"))
+        assert backend.split_partition("m", ["a", "b", "a"])
+        assert backend.partitions() == ["a", "b", "a"]
+        backend.end_partition_move("m")
+        assert not backend.begin_partition_move(PartitionMove("n", 0, "", "a"))
+
     def test_a_server_is_replaced_for_all_of_its_partitions_unless_one_moves(self, backend):
         backend.claim_partitions(["a", "b", "a"])
         assert not backend.replace_partition_server("c", "d")

@@ -55,6 +55,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "begin_partition_move": lambda it: it.begin_partition_move(PartitionMove("m", 0, "a", "b")),
     "take_over_partition_move": lambda it: it.take_over_partition_move("m", "n"),
     "switch_partition": lambda it: it.switch_partition("m"),
+    "split_partition": lambda it: it.split_partition("m", ["a", "b"]),
     "replace_partition_server": lambda it: it.replace_partition_server("a", "b"),
     "end_partition_move": lambda it: it.end_partition_move("m"),
     "sweep": lambda it: it.sweep(),

@@ -82,14 +82,16 @@ def test_the_server_that_is_away_is_named(settings, second, caplog):
 
 def test_another_number_of_partitions_stops_a_start(settings):
     load(settings, FakeClock()).close()
-    wrong = {
-        "redis.partitions = 8: must be 4, as at the first start with this database": {"partitions": 8},
-        "redis.partitions = 1: must be 4, as at the first start with this database": {"urls": (), "partitions": 1},
-    }
-    for text, changes in wrong.items():
-        with pytest.raises(SettingError) as caught:
-            load(replace(settings, redis=replace(settings.redis, **changes)), FakeClock())
-        assert str(caught.value) == text
+    with pytest.raises(SettingError) as caught:
+        load(replace(settings, redis=replace(settings.redis, partitions=8)), FakeClock())
+    assert str(caught.value) == "redis.partitions = 8: must be 4, as at the first start with this database"
+
+
+def test_an_ini_of_before_the_split_of_the_tracker_is_accepted(settings, redis_server, second):
+    load(settings, FakeClock()).close()
+    backends = load(replace(settings, redis=replace(settings.redis, urls=(), partitions=1)), FakeClock())
+    assert load_servers(backends) == [redis_name(server.url) for server in (redis_server, second)] * 2
+    backends.close()
 
 
 @pytest.mark.parametrize("urls", [(), (1, 0), (0,)], ids=["none", "another order", "one of two"])

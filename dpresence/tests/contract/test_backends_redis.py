@@ -10,7 +10,7 @@ from dpresence.backends import load
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.backends.redis.state import STATES
-from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.backends.tracker.partitions import PartitionedTracker
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.settings import RedisSettings, Settings, StorageSettings
 from dpresence.tests.support import FakeClock
@@ -26,7 +26,11 @@ def on_redis(url: str) -> Settings:
 def test_the_settings_choose_redis_and_a_ping_names_what_is_away(lost_redis):
     lost_redis.start()
     backends = load(on_redis(lost_redis.url), FakeClock())
-    assert [type(one) for one in (backends.directory, backends.tracker, backends.mailbox)] == [SqlDirectory, RedisTracker, RedisMailbox]
+    assert [type(one) for one in (backends.directory, backends.tracker, backends.mailbox)] == [
+        SqlDirectory,
+        PartitionedTracker,
+        RedisMailbox,
+    ]
     assert backends.ping() == {"directory": True, "tracker": True, "mailbox": True}
     lost_redis.kill()
     assert backends.ping() == {"directory": True, "tracker": False, "mailbox": False}

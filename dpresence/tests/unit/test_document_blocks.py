@@ -101,6 +101,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "make build": "installs into the source folder, and asks for a password; every test of PostgreSQL and Redis uses what it installs",
         "dpresence partitions list": "names a server that is not here; contract/moving/test_moving_command.py runs both commands",
         "dpresence partitions replace": "the same",
+        "dpresence partitions split": "needs a Redis; contract/splitting/test_splitting_command.py runs both commands",
     },
     "docs/identity.md": {
         "https://presence.example.org/login/corp/callback": "an address to enter at the provider",

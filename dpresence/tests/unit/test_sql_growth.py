@@ -73,7 +73,13 @@ def unbounded(database: Database, statements: list[str]) -> list[str]:
 
 BY_THE_OPERATOR = (
     *("counts", "records"),
-    *("partition_move", "take_over_partition_move", "switch_partition", "end_partition_move"),  # of a table with one row at most
+    *(
+        "partition_move",
+        "take_over_partition_move",
+        "switch_partition",
+        "split_partition",
+        "end_partition_move",
+    ),  # of a table with one row at most
     "replace_partition_server",  # of a table with a row for each partition
 )
 """Calls that only the operator's command makes, rarely and in a process of its own."""

@@ -42,7 +42,7 @@ def test_a_device_whose_record_is_gone_connects_again_at_its_next_word(world: Wo
 def test_a_device_that_another_connection_has_by_now_is_closed_at_its_next_word(make_world, redis_server, tmp_path) -> None:
     shared = {"tracker": "redis", "redis__url": redis_server.url, "directory__url": f"sqlite:///{tmp_path}/shared.db"}
     one, two = make_world(**shared), make_world(**shared)
-    one.registry.backends.tracker._pubsub._on_message = lambda message: None  # it receives no signal of the replacement
+    one.registry.backends.tracker._parts[0]._pubsub._on_message = lambda message: None  # it receives no signal of the replacement
     older = one.device(ANN, device="phone")
     newer = two.device(ANN, device="phone")
     say(older, "unavailable")
@@ -55,7 +55,7 @@ def test_a_device_that_was_signed_out_without_a_signal_is_not_connected_again_by
 ) -> None:
     shared = {"tracker": "redis", "redis__url": redis_server.url, "directory__url": f"sqlite:///{tmp_path}/shared.db"}
     one, two = make_world(**shared), make_world(**shared)
-    one.registry.backends.tracker._pubsub._on_message = lambda message: None
+    one.registry.backends.tracker._parts[0]._pubsub._on_message = lambda message: None
     device = one.device(ANN, device="phone")
     ann = two.person(ANN)
     assert ann("DELETE", "/devices/phone", X_CSRF_Token=ann.csrf).status_int == 204

@@ -77,7 +77,7 @@ def test_a_logout_at_one_process_ends_everything_at_the_other(pair, provider):
 def test_a_process_that_missed_the_signal_closes_the_channel_when_it_recovers(pair, provider):
     one, two = pair
     token, stays = device(two, provider.token(sid="sid-1")), device(two, provider.token(sid="sid-2"))
-    two.registry.backends.tracker._pubsub._on_message = lambda message: None
+    two.registry.backends.tracker._parts[0]._pubsub._on_message = lambda message: None
     log_out_well(one, provider)
     two.services._on_signal("missed", "")
     eventually(lambda: token.code == NOT_SIGNED_IN)

@@ -30,9 +30,9 @@ def puid(one, app) -> str:
 
 
 def parts(world: World) -> list[RedisTracker]:
-    """Return the trackers of the partitions, or the only one."""
+    """Return the trackers of the partitions."""
     tracker = world.registry.backends.tracker
-    return getattr(tracker, "_parts", [tracker])
+    return tracker._parts
 
 
 def deaf(world: World) -> None:
@@ -228,7 +228,7 @@ def history(world: World, app: App) -> list[tuple[str, str]]:
     """Return the status and reason of each entry of an application's feed, from its beginning."""
     beginning = [view_and_head(part, "no application")[1] for part in parts(world)]
     tracker = world.registry.backends.tracker
-    return [(entry.status, entry.reason) for entry in tracker.read(app.id, beginning[0] if len(beginning) == 1 else tuple(beginning), 100)]
+    return [(entry.status, entry.reason) for entry in tracker.read(app.id, tuple(beginning), 100)]
 
 
 def test_a_signed_out_user_is_offline_to_an_application_unknown_to_their_process(one, two, app):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from ...sql import tables
 from ...sql.engine import Database
@@ -62,6 +62,14 @@ class SqlPartitions(PartitionStore):
             return False
         move = PartitionMove(*row)
         connection.execute(update(_PARTITIONS).where(_PARTITIONS.c.number == move.partition).values(server=move.target))
+        return True
+
+    @transaction()
+    def split_partition(self, connection: Connection, id_: str, servers: Sequence[str]) -> bool:
+        if connection.execute(_MOVE.where(_MOVES.c.id == id_).with_for_update()).first() is None:
+            return False
+        connection.execute(delete(_PARTITIONS))
+        connection.execute(insert(_PARTITIONS), [{"number": number, "server": server} for number, server in enumerate(servers)])
         return True
 
     @transaction()

@@ -81,7 +81,7 @@ end
 
 if call('GET', lock) ~= mover then return 0 end
 call('PEXPIRE', lock, lease)
-local result = steps[step](unpack(ARGV, 2))
+local result = (steps[step] or require('splitting')(prefix, fence)[step])(unpack(ARGV, 2))
 if result == nil then result = 1 end
 if result == false then result = 0 end
 return result

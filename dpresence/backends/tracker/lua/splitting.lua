@@ -1,0 +1,79 @@
+-- Steps of the split of a tracker without partitions at one server: see backends/splitting.py and docs/decisions/0074-splitting.md.
+-- Each one copies some keys to the partitions, which no process knows of yet. All are idempotent.
+-- target: prefix of the keys of a partition; packed: cmsgpack.
+local call = redis.call
+
+local function copy(key, target)
+  local value, ttl = call('DUMP', key), call('PTTL', key)
+  if value then call('RESTORE', target, ttl == -1 and 0 or math.max(ttl, 1), value, 'REPLACE') end
+end
+
+-- Copy a user's score in a sorted set.
+local function copy_score(prefix, target, key, user)
+  local score = call('ZSCORE', prefix .. key, user)
+  if score then call('ZADD', target .. key, score, user) end
+end
+
+return function(prefix, fence)
+  local steps = {}
+
+  -- items: names of keys without the prefix, each with a target
+  function steps.copy(packed)
+    for _, item in ipairs(cmsgpack.unpack(packed)) do copy(prefix .. item[1], item[2] .. item[1]) end
+  end
+
+  -- Copy users, and what the indexes have of them; items: a user and a target each.
+  function steps.copy_users(packed)
+    for _, item in ipairs(cmsgpack.unpack(packed)) do
+      local user, target = unpack(item)
+      copy(prefix .. 'user:' .. user, target .. 'user:' .. user)
+      copy_score(prefix, target, 'postponed', user)
+      local read, record = pcall(cmsgpack.unpack, call('GET', prefix .. 'user:' .. user) or '')
+      for _, device in pairs(read and type(record) == 'table' and record.devices or {}) do
+        call('SADD', target .. 'users:' .. device.process, user)
+        copy_score(prefix, target, 'grace:' .. device.process, user)
+      end
+    end
+  end
+
+  -- Copy a part of the view of an application; items: a target each, with PUIDs and their entries. The log is not copied: no cursor
+  -- of an earlier entry is covered.
+  function steps.copy_view(app, packed)
+    local head, run = unpack(call('HMGET', prefix .. 'feed:' .. app, 'head', 'run'))
+    for _, item in ipairs(cmsgpack.unpack(packed)) do
+      local target, entries = unpack(item)
+      local feed = target .. 'feed:' .. app
+      local added = call('HSET', target .. 'view:' .. app, unpack(entries))
+      call('HINCRBY', feed, 'size', added) -- fewer than given if a scan has returned some twice
+      call('HSET', feed, 'head', head, 'floor', head, 'run', run or 1)
+      call('ZADD', target .. 'feeds', 0, app)
+    end
+  end
+
+  -- Let a feed be rebuilt, as one that was damaged: see feeds.lua.
+  function steps.copy_damaged(app, ...)
+    local head = call('HGET', prefix .. 'feed:' .. app, 'head')
+    for _, target in ipairs({ ... }) do
+      call('HSET', target .. 'feed:' .. app, 'head', head, 'floor', head, 'size', 0, 'damaged', 1)
+      call('ZADD', target .. 'feeds', 0, app)
+    end
+  end
+
+  -- Copy what is known of the data and the processes, last. As when a moved partition is opened, every process has to register
+  -- again, its lease continues, and so does the lease clock; items: a target and a new epoch each.
+  function steps.copy_meta(packed)
+    local registered = call('HGETALL', fence)
+    for _, item in ipairs(call('EXISTS', prefix .. 'meta') == 1 and cmsgpack.unpack(packed) or {}) do
+      local target, epoch = unpack(item)
+      copy(prefix .. 'meta', target .. 'meta')
+      call('HSET', target .. 'meta', 'epoch', epoch)
+      call('HDEL', target .. 'meta', 'time')
+      for index = 1, #registered, 2 do
+        local ends = string.match(registered[index + 1], ' %S+$')
+        if ends then call('HSET', target .. 'processes', registered[index], '0' .. ends) end
+      end
+    end
+  end
+
+  return steps
+end

@@ -1,0 +1,68 @@
+"""Changes while a tracker is split, and calls that are killed."""
+
+from __future__ import annotations
+
+from dpresence.backends.tracker.splitting_place import SplittingPlace
+from dpresence.model import GrantSet
+
+from ..tracker_values import connect, grant
+
+PARTITIONS = 4
+APPLICATIONS = ("chess", "go")
+
+
+def grants(user, appids=APPLICATIONS):
+    return tuple(grant(user, appid) for appid in appids)
+
+
+def set_status(tracker, user, status, connection="c1"):
+    return tracker.update(user, "phone", connection, status, GrantSet(0, grants(user)))
+
+
+def bring(tracker, users):
+    for user in users:
+        connect(tracker, user=user, grants=grants(user))
+
+
+def keys(server):
+    """Return the keys of presence without partitions, and those of each partition."""
+    found = [key.decode() for key in server.client.keys("dpresence:*")]
+    former = {key for key in found if key.startswith("dpresence:t:")}
+    return former, [{key for key in found if key.startswith(f"dpresence:{{{number}}}t:")} for number in range(PARTITIONS)]
+
+
+class Interrupted(BaseException):
+    """The command is killed."""
+
+
+def interrupted(at: int) -> type[SplittingPlace]:
+    """Return a place that executes so many steps and then no further one, as if its process was killed."""
+    left = at
+
+    class Killed(SplittingPlace):
+        def step(self, name, *arguments):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Interrupted
+            return super().step(name, *arguments)
+
+        def signal(self):
+            self.step("hold")
+            super().signal()
+
+    return Killed
+
+
+def split_until(splitter_of, at):
+    """Split until the command is killed at a step; return whether it ended before."""
+    try:
+        splitter_of(interrupted(at)).split(PARTITIONS)
+    except Interrupted:
+        return False
+    return True
+
+
+def pass_lock(server):
+    """Let the lock of a dead command expire."""
+    server.client.delete("dpresence:move:lock")

@@ -1,0 +1,55 @@
+"""``dpresence partitions split``."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.commands.cli import main
+
+from .steps import PARTITIONS, bring, pass_lock, split_until
+
+
+@pytest.fixture
+def command(settings, directory, tmp_path, capsys):
+    """Run ``dpresence partitions``; return the exit status, the output and the error."""
+    lines = ["[app:main]", "use = egg:dpresence", f"directory.url = {settings.storage.directory_url}", "tracker = redis"]
+    lines += [f"redis.url = {settings.redis.url}", "[server:main]", "use = egg:dpresence"]
+    ini = tmp_path / "presence.ini"
+    ini.write_text("\n".join(lines))
+
+    def run(*words):
+        status = main(["--ini", str(ini), "partitions", *words])
+        captured = capsys.readouterr()
+        return status, captured.out.splitlines(), captured.err
+
+    return run
+
+
+def test_the_command_splits_and_lists(processes, name, command):
+    assert command("list") == (0, [f"0  {name}"], "")
+    status, (line,), error = command("split", "--into", "4")
+    assert (status, error) == (0, "")
+    assert line.startswith("the tracker has 4 partitions: ")
+    assert line.endswith(" s. Set redis.partitions = 4 in every ini")
+    assert command("list") == (0, [f"{number}  {name}" for number in range(4)], "")
+    assert command("split", "--into", "8") == (1, [], "dpresence: the tracker has 4 partitions already\n")
+    assert command("move", "1", "--to", name) == (1, [], f"dpresence: partition 1 is at {name} already\n")
+
+
+def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, users, name, redis_server, splitter_of, command):
+    repeat = "repeat `dpresence partitions split --into N`"
+    bring(processes[0], users)
+    assert not split_until(splitter_of, 5)
+    assert command("list")[1] == [f"0  {name}  the tracker is being split"]
+    pass_lock(redis_server)
+    assert command("list")[1] == [f"0  {name}  a split was interrupted: {repeat} to finish it, or with `--into 1` to take it back"]
+    assert command("move", "0", "--to", name)[2].startswith("dpresence: the tracker has one partition, which cannot be moved: see ")
+    assert command("split", "--into", "1") == (0, ["the tracker has 1 partition"], "")
+    assert not split_until(splitter_of, 12)
+    pass_lock(redis_server)
+    state = f"the tracker was split, and its former keys have not been deleted: {repeat}"
+    assert command("list")[1][0] == f"0  {name}  {state}"
+    for number in ("0", "1"):
+        assert command("move", number, "--to", name)[2] == f"dpresence: partition 0 has to be where it belongs first: {state}\n"
+    assert command("split", "--into", str(PARTITIONS)) == (0, [f"the tracker has {PARTITIONS} partitions"], "")
+    assert command("list") == (0, [f"{number}  {name}" for number in range(PARTITIONS)], "")

@@ -1,0 +1,113 @@
+"""The tracker of two real processes is split into partitions, which then move to more servers, and the command is killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from dpresence.settings.allowed import redis_name
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
+from ..contract.redis import running as running_redis
+from ..live.clients import activate
+from ..live.service import Site
+from .cluster import Cluster, Stores
+from .crowd import crowd
+from .test_moving_partitions import DEVICES, KILLED, LOCK_SECONDS, update_during
+
+pytestmark = pytest.mark.faults
+
+PARTITIONS, ROAMING = 8, 20
+
+
+@pytest.fixture
+def servers():
+    """Two servers; the service's ini names the first one."""
+    with ExitStack() as started:
+        yield [started.enter_context(running_redis(fsync="always")) for _ in range(2)]
+
+
+class Operator:
+    """Runs ``dpresence partitions``."""
+
+    def __init__(self, ini: Path) -> None:
+        self._ini = ini
+
+    def run(self, *words: str, program: tuple[str, ...] = ("-m", "dpresence.commands")) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *program, "--ini", str(self._ini), "partitions", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+    def split(self) -> str:
+        """Split, check that it succeeds, and return what it says."""
+        done = self.run("split", "--into", str(PARTITIONS))
+        assert done.returncode == 0, done
+        assert done.stdout.startswith(f"the tracker has {PARTITIONS} partitions"), done
+        return done.stdout
+
+    def killed(self, at: int) -> None:
+        """Split, and be killed before a step."""
+        done = self.run("split", "--into", str(PARTITIONS), program=("-c", KILLED, str(at)))
+        assert done.returncode == -signal.SIGKILL, done
+
+
+@pytest.fixture
+def service(postgresql, servers):
+    """Two processes and everybody online."""
+    with Site() as site, Cluster(Stores(servers[0], postgresql)) as cluster:
+        one, two = cluster.start(), cluster.start()
+        application = activate(one.origin, site)
+        with crowd(cluster.seed(application.appid, DEVICES)) as all_:
+            all_.bring(one.port, two.port)
+            for process in (one, two):
+                all_.audit(process.port, application.appid, application.key)
+            yield all_, Operator(one.ini)
+
+
+def assert_nobody_is_shown_as_offline(all_) -> None:
+    """Check that every update arrived, that applications got one more snapshot, and that nobody was shown as offline."""
+    assert all_.all_in(60), all_.report()
+    all_.say_again()
+    assert all_.agree(30) < 30
+    for auditor in all_.auditors:
+        assert (auditor.holes, auditor.offlines(), auditor.counts["snapshots"]) == (0, 0, 2), auditor.counts
+        assert auditor.at_snapshot["offline"] == 0, auditor.at_snapshot
+    assert set(all_.fleet.refused) <= {201}, all_.fleet.refused
+
+
+def test_nobody_is_shown_as_offline_when_the_tracker_is_split_and_spread(service, servers, figures):
+    all_, operator = service
+    said = []
+
+    def split() -> None:
+        time.sleep(1)
+        said.append(operator.split())
+        for number in range(0, PARTITIONS, 2):
+            done = operator.run("move", str(number), "--to", redis_name(servers[1].url))
+            assert done.returncode == 0, done
+
+    all_.loop.later(1, lambda: [device.drop() for device in all_.fleet.devices[:ROAMING]])
+    update_during(all_, split)
+    figures.tell("the tracker is split", "updates refused meanwhile", sum(all_.fleet.refused.values()))
+    figures.tell("the tracker is split", "what the command says", said[0].strip())
+    assert sum(all_.fleet.ends.values()) == ROAMING, "no other device lost its connection"
+    assert_nobody_is_shown_as_offline(all_)
+
+
+@pytest.mark.parametrize("at", [4, 8, 10], ids=["copying", "copied", "switched"])
+def test_nobody_is_shown_as_offline_when_the_command_is_killed_and_repeated(service, at):
+    all_, operator = service
+
+    def split() -> None:
+        operator.killed(at)
+        time.sleep(LOCK_SECONDS)
+        operator.split()
+
+    update_during(all_, split)
+    assert not all_.fleet.ends, "no device lost its connection"
+    assert_nobody_is_shown_as_offline(all_)
