@@ -18,6 +18,7 @@ from ..limits import RateLimit
 from ..metrics import Metrics, masked
 from ..model import Account, Identity, Session, Ticket, digest_of
 from ..settings import IdentitySettings
+from ..tasks import on_behalf_of
 from .failed_sign_ins import FailedSignIns
 from .grants import Grants
 from .outbox import Outbox
@@ -160,15 +161,17 @@ class Accounts:
 
     def is_current(self, sign_in: SignIn) -> bool:
         """Return whether a sign-in is still valid after concurrent log-outs, erasures, blocks and unpins."""
-        account = self._directory.account(sign_in.account.id)
-        valid = account is not None and account.pin == sign_in.account.pin and self._may_stay(account, sign_in.family)
-        return valid and not self._has_ended(sign_in.identity)
+        with on_behalf_of(sign_in.account.id):
+            account = self._directory.account(sign_in.account.id)
+            valid = account is not None and account.pin == sign_in.account.pin and self._may_stay(account, sign_in.family)
+            return valid and not self._has_ended(sign_in.identity)
 
     def still_signed_in(self, user: str, session: DeviceSession) -> bool:
         """Return whether a user's channel may stay signed in: its ticket family exists, and the provider has not ended its session."""
-        account, key = self._directory.account(user), session.provider_session
-        ended = key is not None and self._directory.provider_session_ended(key, session.began_at)
-        return account is not None and self._may_stay(account, session.family) and not ended
+        with on_behalf_of(user):
+            account, key = self._directory.account(user), session.provider_session
+            ended = key is not None and self._directory.provider_session_ended(key, session.began_at)
+            return account is not None and self._may_stay(account, session.family) and not ended
 
     def _may_stay(self, account: Account, family: str | None) -> bool:
         return not account.blocked and (family is None or self._directory.family_exists(family))

@@ -17,6 +17,7 @@ from ..limits import Buckets
 from ..metrics import Metrics
 from ..model import Account, Device, Status
 from ..settings import PresenceSettings
+from ..tasks import on_behalf_of
 from .feeds import Feeds
 from .grants import Grants
 from .outbox import Outbox
@@ -100,7 +101,8 @@ class Devices:
     def _store_device(self, user: str, device: str, connection: str, family: str) -> None:
         """Store the device of a ticket family, so that signing the device out revokes its tickets."""
         try:
-            self._directory.set_family_device(family, device)
+            with on_behalf_of(user):
+                self._directory.set_family_device(family, device)
         except BackendUnavailable:
             self.leave(user, device, connection)  # the caller gets an error and will not call ``leave``
             raise

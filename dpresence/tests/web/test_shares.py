@@ -17,6 +17,7 @@ from dpresence.tests.push_service import PushBrowser
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from dpresence.tests.web.pushes import ann, app, browser, notify, puid, push_service, run, world  # noqa: F401
 from dpresence.tests.web.support import App, World
+from dpresence.tests.web.test_tickets import enter, ticket_of
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 
@@ -131,6 +132,16 @@ def test_the_effects_of_a_change_count_for_the_user_who_makes_it(world: World, a
     world.settle()
     keys.clear()
     BY_A_USER[change](world, user, app.id)
+    assert set(keys) == {user}
+
+
+def test_a_device_that_signs_in_with_a_ticket_is_one_queue_with_the_rest_of_its_account(world: World, keys: list[str]) -> None:
+    ticket = ticket_of(world.person(ANN))
+    user = world.registry.backends.directory.account_of(ANN).id
+    keys.clear()
+    assert enter(world, ticket)[1] == {"result": "OK"}
+    [(_, _, channel)] = world.services.hub.devices()
+    assert world.services.accounts.still_signed_in(user, channel.session)
     assert set(keys) == {user}
 
 
