@@ -1,31 +1,50 @@
-"""Detection of web addresses, and of text that looks like one, in names (docs/protocol.md, section 6, Names and prose).
-
-Each reading of a name is compared with the public suffix list.
-"""
+"""Detection of web addresses, and of text that looks like one, in names (docs/protocol.md, section 6, Names and prose)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from ipaddress import AddressValueError, IPv6Address
 
 import idna
 import regex
 
-from . import confusables, suffixes
 from .abbreviations import spaced
-from .confusables import ANY_LETTER, CUT
-from .ip_addresses import ip_addresses
-from .suffixes import KNOWN, OF_HOSTS, endings, is_registrable, is_suffix
+from .confusables import composed, look, readings, skeleton, with_dots
+from .suffixes import KNOWN, endings
 
-_LABEL = rf"[\p{{L}}\p{{M}}\p{{N}}{ANY_LETTER}{CUT}-]+"
-_RUN = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
-_DIRECTION_MARK = regex.compile(r"[\u200e\u200f\u061c]")
-_INNER_MARK = regex.compile(rf"(?<=\S){_DIRECTION_MARK.pattern}(?=\S)")
-_SYMBOL = regex.compile(r"(?V1)[\p{S}\p{Pc}]|(?<=\.[\p{L}\p{N}]{0,2})[\p{P}--[.\-/]](?=[\p{L}\p{N}]{1,3}(?![\p{L}\p{N}]))")
-"""Symbols, and punctuation in a label as short as the suffixes that everybody knows: ``c@m``."""
+_OF_HOSTS = frozenset({"app", "dev"})
+"""Known suffixes that hosts below a domain have as names as well: ``my.app.example.org``."""
+_SIGN_FOR_LETTER = r"(?<=\.[\p{L}\p{N}]{0,2})[\p{P}--[.\-/]](?=[\p{L}\p{N}]{1,3}(?![\p{L}\p{N}]))"
+"""Punctuation in a label as short as the suffixes that everybody knows: ``c@m``."""
+_LABEL = rf"(?:[\p{{L}}\p{{M}}\p{{N}}\p{{S}}\p{{Pc}}-]|{_SIGN_FOR_LETTER})+"
+_RUN = regex.compile(rf"(?V1){_LABEL}(?:\.{_LABEL})+")
+_INNER_MARK = regex.compile(r"(?<=\S)[\u200e\u200f\u061c](?=\S)")
+_RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 _HOST = regex.compile(r"(?i)https?://(?:[^\s/?#@]*@)?([\p{L}\p{N}][\p{L}\p{M}\p{N}_-]*+)(?!\.[\p{L}\p{N}])")
 """A host without a dot after a scheme: ``http://localhost``."""
-_RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
+
+_HEX = r"0[xX][0-9A-Fa-f]+"
+_NUMBER = rf"(?:{_HEX}|[0-9lIoO]+)"
+_PORT = r"(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4,5}"  # no year, as in ISO 9001:2015
+_STARTS = r"(?<![\p{Latin}\p{N}]|[\p{L}\p{N}][.-])"
+_ENDS = r"(?![\p{Latin}\p{N}]|\.\p{N})"
+_IPV4 = regex.compile(
+    rf"""(?x) (?|
+      {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{3}}) {_ENDS}
+    | {_STARTS} ({_HEX} (?:\.{_NUMBER}){{1,2}}) {_ENDS}                                             # 0x7f.1
+    | (?i:https?)://(?:[^\s/?\#@]*@)? ({_NUMBER} (?:\.{_NUMBER}){{1,2}}) {_ENDS}                      # http://127.1
+    | {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{1,2}} | {_HEX} | [0-9]{{9,10}}) (?=:{_PORT}{_ENDS})       # 127.1:8080
+    )"""
+)
+"""An address of four numbers; and one of fewer where it is not a version, a price or a time."""
+_GROUPS = r"(?=[^:]*:[^:]*:)[0-9A-FOa-floI:]*(?:[0-9A-FOa-floI]|::)(?:\.[0-9]+){0,3}"
+_IPV6 = regex.compile(rf"(?<![\p{{Latin}}\p{{N}}:.])(\[)?({_GROUPS})(?![\p{{Latin}}\p{{N}}])")
+_DIGITS = str.maketrans("lIoO", "1100")
+_NOT_OCTAL = regex.compile(r"(?<![0-9A-Za-z])0+(?=[0-9]*[89])")
 
 
 def refusal(text: str, domain: str = "") -> str | None:
@@ -55,7 +74,7 @@ def _is_own(address: str, domain: str) -> bool:
     if not domain or not f".{address}".endswith(f".{domain}"):
         return False
     below = address.removesuffix(domain).split(".")[1:-1]
-    return not any(len(suffix) == 2 or suffix in KNOWN - OF_HOSTS for label in below for suffix in endings(label))
+    return not any(len(suffix) == 2 or suffix in KNOWN - _OF_HOSTS for label in below for suffix in endings(label))
 
 
 def _with_ascii(domain: str, text: str) -> str:
@@ -71,44 +90,63 @@ def addresses(text: str) -> tuple[str, ...]:
     With right-to-left characters or marks between them, the labels may be displayed in reverse order, so this order is checked as well.
     """
     reverse = _INNER_MARK.search(text) is not None
-    readings = dict.fromkeys(confusables.readings(spaced(_DIRECTION_MARK.sub("", text))))
-    return tuple(dict.fromkeys(found for reading in readings for found in _in_reading(reading, reverse)))
+    written = spaced(composed(text))
+    return tuple(dict.fromkeys(found for reading in {written: 0, with_dots(written): 0} for found in _in_reading(reading, reverse)))
 
 
 def load() -> None:
     """Load the lists, so that the first check of a name does not take a third of a second longer."""
-    suffixes.load()
-    confusables.load()
+    addresses("é.com")
 
 
 def _in_reading(text: str, reverse: bool) -> Iterator[str]:
-    yield from (found for labels in _runs(text, reverse) if (found := _address(labels)))
-    whole = text.replace(CUT, "")
-    yield from (host.lower() for host in _HOST.findall(whole))
-    for one in dict.fromkeys((whole, text.replace(CUT, " "))):
-        yield from ip_addresses(one)
-
-
-def _runs(text: str, reverse: bool) -> Iterator[list[str]]:
-    """Yield the labels of each run with dots. A symbol is read both as the end of a label and as a letter: ``Bank®.com``."""
-    if "." not in text:
-        return
-    for run in dict.fromkeys([*_RUN.findall(text), *_RUN.findall(_SYMBOL.sub(ANY_LETTER, text))]):
+    for run in _RUN.findall(text) if "." in text else ():
         labels = run.split(".")
-        yield labels
+        yield from _address(labels)
         if reverse or _RIGHT_TO_LEFT.search(run):
-            yield labels[::-1]
+            yield from _address(labels[::-1])
+    yield from (host.lower() for host in _HOST.findall(skeleton(text)))
+    digits = text if text.isascii() else "".join(map(_for_ip, text))
+    yield from _ipv4(digits)
+    yield from _ipv6(digits)
 
 
-def _address(labels: list[str]) -> str | None:
-    """Return the longest address that the labels are or begin with, None without one.
-
-    Examples are ``bank.com.login``, ``bank.com-login`` and ``bank.com登录``.
-    """
-    plain = [label.replace(CUT, "") for label in labels]
+def _address(labels: Sequence[str]) -> list[str]:
+    """Return the longest address that the labels are or begin with, none without one: ``bank.com`` of ``bank.com-login.here``."""
     for at in range(len(labels) - 1, 0, -1):
-        for suffix in endings(labels[at]):
-            name = ".".join([*plain[:at], suffix]).lower()
-            if is_registrable(name) or is_suffix(name):
-                return name.replace(ANY_LETTER, "x")
-    return None
+        if suffix := next(iter(endings(labels[at])), None):
+            return [".".join([*(_shown(label, suffix.isascii()) for label in labels[:at]), suffix])]
+    return []
+
+
+@lru_cache(maxsize=4096)
+def _shown(label: str, in_ascii: bool) -> str:
+    """Return a label as it looks if that is ASCII, before a suffix that is, else as it is written."""
+    found = readings(label)
+    return next((one for one in found if in_ascii and one.isascii()), found[0]).lower()
+
+
+def _ipv4(text: str) -> Iterator[str]:
+    """Yield the IPv4 addresses in a text, in any notation of numbers, also with letters for digits: ``192.l68.0.1``."""
+    for found in (match[1] for match in _IPV4.finditer(text)):
+        if any(map(str.isdigit, found)):
+            with suppress(OSError):  # a number is too large
+                yield socket.inet_ntoa(socket.inet_aton(_NOT_OCTAL.sub("", found.translate(_DIGITS))))
+
+
+def _ipv6(text: str) -> Iterator[str]:
+    """Yield the IPv6 addresses in a text: those in brackets, and others that machines have. A time is none, nor is ``1::2``."""
+    for bracket, found in _IPV6.findall(text):
+        with suppress(AddressValueError):
+            address = IPv6Address(found.translate(_DIGITS))
+            groups = len(found.replace("::", ":").strip(":").split(":"))
+            special = address.is_link_local or address.is_loopback or address.ipv4_mapped is not None
+            if bracket or special or (groups > 2 and not address.is_reserved):
+                yield str(address)
+
+
+@lru_cache(maxsize=4096)
+def _for_ip(char: str) -> str:
+    """Return the digit, the letter like one, or the sign that a character is read as; another letter is kept."""
+    found = str(unicodedata.decimal(char, look(char)))
+    return char if found.isalpha() and found not in "lIoO" else found

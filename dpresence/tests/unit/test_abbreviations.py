@@ -46,12 +46,12 @@ READ_AS = {
     "\u0433.\u041a\u043e\u043c": "\u0433.\u043a\u043e\u043c",
     "A.\u092d\u093e\u0930\u0924": "a.\u092d\u093e\u0930\u0924",
     "paypal.\u5065\u5eb7": "paypal.\u5065\u5eb7",
-    "B\u00e4nk.\u0e44\u0e17\u0e22": "bank.\u0e44\u0e17\u0e22",
+    "B\u00e4nk.\u0e44\u0e17\u0e22": "b\u00e4nk.\u0e44\u0e17\u0e22",
     # a word that looks Latin between others that do
     "\u0440\u0430\u0443\u0440\u0430\u0443.\u0441\u043e": "paypay.co",
-    "\u0411\u0430\u043d\u043a.\u0441\u043e\u043c": "6a\u043d\u043a.com",
+    "\u0411\u0430\u043d\u043a.\u0441\u043e\u043c": "\u0431\u0430\u043d\u043a.com",
     "\u0411\u0430\u043d\u043a.\u0440\u0444": "\u0431\u0430\u043d\u043a.\u0440\u0444",
-    "\u0441\u0431\u0435\u0440\u0431\u0430\u043d\u043a.\u0440\u0443": "c6ep6a\u043d\u043a.py",
+    "\u0441\u0431\u0435\u0440\u0431\u0430\u043d\u043a.\u0440\u0443": "\u0441\u0431\u0435\u0440\u0431\u0430\u043d\u043a.py",
     # a particle, and the word for a number, have a name or a number after them
     "Sparkasse.de Login": "sparkasse.de",
     "J.de": "j.de",
@@ -64,6 +64,10 @@ READ_AS = {
     "Dnb.no. Login": "dnb.no",
     "T.Me. Login": "t.me",
     "X.Ai.": "x.ai",
+    "Dr.med.com.": "dr.med.com",
+    "Dr.ebay.live": "dr.ebay.live",
+    "paypal.UK Co.UK": "paypal.uk",
+    "\u03a1\u0391\u03a5\u03a1\u0391\u0399.\u0395\u0395": "paypal.ee",
     "Dr.com. Login": "dr.com",
     "T.ME. Login": "t.me",
     "Sparkasse.de. Login": "sparkasse.de",
@@ -113,6 +117,10 @@ HONEST = """
     100_кв.км  500_куб.см  Пн.Вт.  гос.во  и.о.директора  Παπαδόπουλος.ΑΕ  Αφοί.ΟΕ  Λάμδα.ΕΕ
     Art.Nr._123  Tel.Nr.  Org.nr._5  Cad.No:5  Sok.No:3  H.No._5  H.No.5  H.No.  Ref.no._5  Mah.Sok.No:_3  Best.-Nr._7
     Dr.med.  Dr.med._Müller  Dipl.Ing.  TS.BS._Nguyễn  S.A.de_C.V.  J.de_Vries  M.de_Souza  C.so_Vittorio  Sig.na_Rossi  S.to_Stefano
+    Dr.med.dent.  Dr.med.univ.  Dr.rer.nat.  S.r.l.  Sp.z_o.o.  d.o.o.  A.Ş.  e.V.  i.d.R.  т.е.  100_кв.м  ул.Мира
+    р.Волга  о.Сахалин  пл.Победы
+    Avda.Sol  Sr.Pérez  Dña.Ana  ks.Jan  MUDr.Nová  ifj.Nagy  TP.HCM  Cty.TNHH  ด.ช.สมชาย  د.أحمد  ش.م.م  ג.כהן  주.회사  김.이.박
+    ΔΕΗ.ΑΕ  Νέα.ΙΚΕ
     San.ve_Tic.  M.Sc._Chess  B.Sc_Physics
     1.游戏  2.健康  Dr.健康  บจก.ไทย  श्री.भारत_पाटील  1.ישראל  F.C.Barcelona⚽  (Dr.House)  Foo/Dr.House
     Köln·Berlin  Café·Bar  Rock•Pop•Bar  KÖLN·BERLIN

@@ -65,6 +65,10 @@ READ_AS = {
     "bank.d\u03b5": "bank.de",
     "sparkasse.\u2202e": "sparkasse.de",
     "paypal.n\u03b5t": "paypal.net",
+    "amazon.co.u\u049a": "amazon.co.uk",
+    "sparkasse.d\u04bf": "sparkasse.de",
+    "bank.d\U0001d6c9": "bank.do",
+    "bank.com\u0241Login": "bank.com",
     # any sign or letter for the missing one of a suffix that everybody knows
     "paypal.\u00a2om": "paypal.com",
     "paypal.\u20acom": "paypal.com",

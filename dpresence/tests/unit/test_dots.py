@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
+import regex
 
 from dpresence.web_addresses import addresses, other_address
 
@@ -54,6 +57,14 @@ READ_AS = {
     "paypal\u2802com": "paypal.com",
     "paypal\u06d4com": "paypal.com",
     "paypal\u26aacom": "paypal.com",
+    "paypal\u00b0com": "paypal.com",
+    "paypal\u00bacom": "paypal.com",
+    "paypal\u02dacom": "paypal.com",
+    "amazon\u00b0co\u00b0uk": "amazon.co.uk",
+    "paypal\u00a6live": "paypal.live",
+    "paypal\u2488com": "paypal.com",
+    "bank\u0140com": "bankl.com",
+    "\u0431\u0430\u043d\u043a\u00b0\u0440\u0444": "\u0431\u0430\u043d\u043a.\u0440\u0444",
     # the exceptions for French and Catalan words are of their sign alone
     "amazon\u25aaes": "amazon.es",
     "amazon\u02d9es": "amazon.es",
@@ -83,6 +94,17 @@ def test_a_name_with_signs_for_dots_between_the_labels_of_an_address_is_one(text
     assert other_address(text, "chess.example.org")
 
 
+LIKE_DOTS = regex.compile(r"\b(?:DOT|DOTS|FULL STOP|BULLET|CIRCLE|RING|DEGREE|POINT|SPOT|STOP|SLASH|SOLIDUS)\b")
+NO_DOTS = regex.compile(r"\p{Ps}|\p{Pe}|\p{Emoji}|\p{InArrows}|\p{InDingbats}|[\u2025\ufe30]|[\u2600-\u26ff\uff3c]")
+
+
+def test_every_sign_that_is_named_after_a_dot_a_circle_or_a_slash_is_one() -> None:
+    signs = [char for char in map(chr, range(0xA1, 0x20000)) if unicodedata.category(char)[0] in "PS"]
+    signs = [char for char in signs if LIKE_DOTS.search(unicodedata.name(char, "")) and not NO_DOTS.match(char)]
+    assert len(signs) > 300, "there are such signs"
+    assert [char for char in signs if not addresses(f"paypal{char}com")] == []
+
+
 HONEST = """
     Col·legi  COL·LEGI  Paral·lel  Sibil·la  Camil·la_i_Sibil·la  instal·lat  al·lucinant
     étudiant·es  étudiant·e·s  ami·es  employé·es  chercheur·es  danseur·se·s  heureux·se  créatif·ve  citoyen·ne  citoyen·ne·s  acteur·rice
@@ -92,7 +114,11 @@ HONEST = """
     你好。世界  你好｡世界  将棋。将棋。中国  こんにちは。みんな  新曲。Love  안녕。한국  شکریہ\N{ARABIC FULL STOP}پاکستان
     ジョン・スミス  ｼﾞｮﾝ･ｽﾐｽ  ポイント・クラウド  データ・AI  カフェ・Bar  Web・デザイン  卡尔·马克思  乔治·W·布什  가ㆍ나  将棋•囲碁
     Chess_·_Go  Chess·Go·Shogi  A·B  3·5  ●_com  bank_●_com
-"""
+    Sibi\u0140la  Para\u0140lel  Gal·les  tou·te·s  collaborateur·rice·s  Ärzt·innen  Bürger·in  AI・クラウド  ポイント＆クラウド
+    東京、大阪  राम।श्याम  जय।भारत  صدى،قطر  Love☆Live  Love♪Live  Rock♥Live  café☆bar  Café✿Bar  Rock→Pop  Love♡Life
+    Tom×Jerry  Nike×Dior  O´Dell  20°C
+    360°Media  5€/h  Kilo–Watt  24／7  1⁄2  Nº1  1ºB  D.ª_Ana  C.ª_SA
+"""  # noqa: RUF001
 
 
 @pytest.mark.parametrize("text", HONEST.split())

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from dpresence import confusables
+from dpresence import web_addresses
 from dpresence.texts import check_prose, description, name
 
 ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
@@ -146,7 +146,7 @@ def test_a_description_keeps_its_lines() -> None:
     "text", ["\u0915" + "\u094d" * 510, "\U0001f468\u200d" * 256, "\u0301" * 512, "\u0627\u0301\u0301\u0301\u0301" * 100]
 )
 def test_the_worst_text_costs_little(text: str) -> None:
-    confusables.load()
+    web_addresses.load()
     start = time.process_time()
     for check in (name, check_prose):
         with suppress(ValueError):
