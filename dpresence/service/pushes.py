@@ -72,6 +72,7 @@ class Pushes:
         self._per_hour = settings.pushes_per_hour
         self._clock = clock
         self._pool = Pool(_CONCURRENT)
+        self._after = ""  # the application after which the next claim continues
 
     def add(self, appid: str, stored: Sequence[tuple[QueuedNotification, int, str]]) -> None:
         """Store pushes of an application's notifications, whether or not their users have devices or a pause.
@@ -88,9 +89,13 @@ class Pushes:
     def run(self) -> None:
         """Begin the attempts of pushes that are due, as many as this process has room for."""
         room = self._pool.free_count()
-        if self._services.keys and room and self._directory.pushes_due():
-            for due in self._directory.claim_pushes(room, _LEASE_MS, self._per_hour):
-                self._pool.spawn(self._attempt, due)
+        more = bool(self._services.keys and room and self._directory.pushes_due())
+        claimed: Sequence[DuePush] = ()
+        while more and not claimed:
+            claimed, self._after = self._directory.claim_pushes(room, _LEASE_MS, self._per_hour, self._after)
+            more = bool(self._after)
+        for due in claimed:
+            self._pool.spawn(self._attempt, due)
 
     def _attempt(self, due: DuePush) -> None:
         try:

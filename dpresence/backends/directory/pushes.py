@@ -49,9 +49,10 @@ class PushStore(ABC):
         """Return whether a push is due."""
 
     @abstractmethod
-    def claim_pushes(self, limit: int, lease_ms: int, per_hour: int) -> Sequence[DuePush]:
+    def claim_pushes(self, limit: int, lease_ms: int, per_hour: int, after: str) -> tuple[Sequence[DuePush], str]:
         """Return up to ``limit`` pushes that are due, each with one more attempt. They are due again after ``lease_ms``.
 
+        If more are due, the applications take turns; ``after`` and the second result are as in ``OutcomeStore.claim_outcomes``.
         A push that is due is not returned but put off while its grant is paused, until ``release_pushes``, or its application is not
         active; and deleted if it has expired, its grant allows no pushes, or ``per_hour`` of its grant were attempted within the hour.
         """

@@ -240,6 +240,8 @@ pushes = Table(
     Column("pushed_at", BigInteger),
     Column("urgency", Text, nullable=False, server_default="normal"),
     Column("topic", Text, nullable=False, server_default=""),
+    Column("appid", Text, nullable=False, server_default=""),  # that of the grant
+    Index(None, "appid", "due_at"),
     partial_index("pushes", "due_at", "due_at IS NOT NULL"),
 )
 

@@ -101,7 +101,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "remove_push_subscription": lambda it: it.remove_push_subscription("jane", "browser-1"),
     "add_pushes": lambda it: it.add_pushes("app-1", [PUSH], 0, 10),
     "pushes_due": lambda it: it.pushes_due(),
-    "claim_pushes": lambda it: it.claim_pushes(10, 1000, 20),
+    "claim_pushes": lambda it: it.claim_pushes(10, 1000, 20, ""),
     "record_push_outcome": lambda it: it.record_push_outcome(PUSH, None, False),
     "release_pushes": lambda it: it.release_pushes(["puid-1"]),
     "rename_device": lambda it: it.rename_device("jane", "phone", "Mine"),

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, case, delete, exists, insert, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, case, delete, insert, select, tuple_, update
 
 from ....errors import NotFound
 from ....model.outcomes import ENDS, Followed, NewFollowed, NotificationOutcome, PublishedOutcome, may_follow
@@ -23,6 +23,7 @@ from ...sql.tables import applications
 from ...sql.transactions import nondurable, reading, transaction
 from ..outcomes import DAY_MS, OutcomeStore
 from .rows import APPLICATIONS
+from .turns import claim
 
 FOLLOWED = Rows(table, Followed)
 PUBLISHED = Rows(log, PublishedOutcome)
@@ -30,9 +31,6 @@ _DUE = Statement(select(table.c.id).where(table.c.due_at <= bindparam("now")).li
 _CHANGED = ("held", "held_at", "ended_at", "due_at")
 _STORE = update(table).where(table.c.id == bindparam("name")).values({name: bindparam(f"new_{name}") for name in _CHANGED})
 _PLACE = update(table).where(table.c.id == bindparam("name")).values(position=bindparam("place"))
-
-_APPLICATIONS_AT_ONCE = 20
-"""Maximum number of applications in one claim while more is due than one claim takes."""
 
 
 def _postpone() -> Any:
@@ -153,12 +151,8 @@ class SqlOutcomes(OutcomeStore):
     @nondurable()
     def claim_outcomes(self, connection: Connection, limit: int, lease_ms: int, after: str) -> tuple[Sequence[Followed], int, str]:
         now = self.database.now(connection)
-        query = FOLLOWED.query.where(table.c.due_at <= now).order_by(table.c.due_at, table.c.id).with_for_update(skip_locked=True)
-        queries, following = [query], ""
-        if connection.execute(select(table.c.due_at).where(table.c.due_at <= now).order_by(table.c.due_at).offset(limit).limit(1)).first():
-            appids, following = _due_applications(connection, now, after, limit)
-            queries = [query.where(table.c.appid == appid) for appid in appids]
-        due = [Followed(*row) for each in queries for row in connection.execute(each.limit(limit // len(queries)))]
+        rows, following = claim(connection, FOLLOWED.query, table, now, limit, after)
+        due = [Followed(*row) for row in rows]
         over = {row.id for row in due if row.ended_at is not None and row.ended_at + DAY_MS <= now}
         FOLLOWED.delete(connection, table.c.id.in_(over))
         waiting = [row for row in due if row.id not in over]
@@ -179,17 +173,6 @@ class SqlOutcomes(OutcomeStore):
             newest = select(*key).where(each.c.appid == appid).order_by(*(column.desc() for column in key)).offset(most).limit(1)
             if first := connection.execute(newest).first():
                 connection.execute(delete(each).where(each.c.appid == appid, tuple_(*key) <= tuple_(*first)))
-
-
-def _due_applications(connection: Connection, now: int, after: str, most: int) -> tuple[Sequence[str], str]:
-    """Return those of up to ``most`` applications after one that have anything due, and the application after which to continue."""
-    some = select(applications.c.id).where(applications.c.id > after).order_by(applications.c.id).limit(most).subquery()
-    is_due = exists().where(table.c.appid == some.c.id, table.c.due_at <= now)
-    found = connection.execute(select(some.c.id, is_due).order_by(some.c.id)).all()
-    due = [appid for appid, its_due in found if its_due][:_APPLICATIONS_AT_ONCE]
-    if len(due) == _APPLICATIONS_AT_ONCE:
-        return due, due[-1]
-    return due, found[-1][0] if len(found) == most else ""
 
 
 def sweep_outcomes(connection: Connection, now: int) -> int:

@@ -22,6 +22,7 @@ from ...sql.transactions import nondurable, reading, transaction
 from .. import Requester
 from ..pushes import HOUR_MS, PushStore
 from .requester_checks import lock_account
+from .turns import claim
 
 SUBSCRIPTIONS = Rows(push_subscriptions, PushSubscription)
 PUSHES = Rows(pushes, PendingPush)
@@ -69,7 +70,7 @@ class SqlPushes(PushStore):
         present = select(grants.c.puid).where(grants.c.puid.in_(puids)).order_by(grants.c.puid)
         existing = set(connection.scalars(present.with_for_update(read=True, key_share=True)))
         due_at = self.database.now(connection) + delay_ms
-        if rows := [{**asdict(push), "due_at": due_at} for push in new if push.puid in existing]:
+        if rows := [{**asdict(push), "due_at": due_at, "appid": appid} for push in new if push.puid in existing]:
             kind: Any = {"postgresql": postgresql, "sqlite": sqlite}[connection.dialect.name]
             connection.execute(kind.insert(pushes).on_conflict_do_nothing(), rows)
         for puid in sorted(existing):
@@ -82,10 +83,11 @@ class SqlPushes(PushStore):
         return bool(_DUE.rows(connection, now=self.database.now(connection)))
 
     @nondurable()
-    def claim_pushes(self, connection: Connection, limit: int, lease_ms: int, per_hour: int) -> Sequence[DuePush]:
+    def claim_pushes(self, connection: Connection, limit: int, lease_ms: int, per_hour: int, after: str) -> tuple[Sequence[DuePush], str]:
         lock_names(connection, "pushes", ["claim"])  # one process at a time counts and claims
         now = self.database.now(connection)
-        due = PUSHES.all(connection, pushes.c.due_at <= now, order_by=(pushes.c.due_at, pushes.c.id), limit=limit, for_update=True)
+        rows, following = claim(connection, PUSHES.query, pushes, now, limit, after)
+        due = [PendingPush(*row) for row in rows]
         granted, attempted = _grants(connection, due), _attempted(connection, due, now)
         claimed = []
         for push in due:
@@ -100,7 +102,7 @@ class SqlPushes(PushStore):
                 attempted[push.puid] += not push.attempts
                 _store(connection, push.id, due_at=now + lease_ms, attempts=push.attempts + 1)
                 claimed.append(DuePush(replace(push, attempts=push.attempts + 1), user, appid))
-        return claimed
+        return claimed, following
 
     @nondurable(key=lambda push, delay_ms, pushed: push.puid)
     def record_push_outcome(self, connection: Connection, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:

@@ -1,0 +1,42 @@
+"""Claims from a table of what is due, in which applications take turns: what one of them has due at once delays no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, exists, select
+
+from ...sql.tables import applications
+
+_AT_ONCE = 20
+"""Maximum number of applications in one claim while more is due than it takes."""
+_LOOKED_AT = 500
+"""Maximum number of applications that one claim looks at then."""
+
+
+def claim(connection: Connection, query: Select[Any], table: Table, now: int, limit: int, after: str) -> tuple[list[Any], str]:
+    """Lock up to ``limit`` rows that are due, the oldest first; if more are due, equally many of each of the next applications.
+
+    :param query: selects from ``table``, which has an index of ``appid`` and ``due_at``.
+    :param after: the application after which to continue; "" at the beginning.
+    :returns: also the next ``after``; "" after the last application.
+    """
+    due = table.c.due_at <= now
+    oldest = query.where(due).order_by(table.c.due_at, table.c.id).with_for_update(skip_locked=True)
+    if connection.execute(select(table.c.due_at).where(due).order_by(table.c.due_at).offset(limit).limit(1)).first() is None:
+        return list(connection.execute(oldest.limit(limit))), ""
+    appids, following = _next_applications(connection, table, now, after, min(limit, _AT_ONCE))
+    each = [oldest.where(table.c.appid == appid).limit(limit // len(appids)) for appid in appids]
+    return [row for part in each for row in connection.execute(part)], following
+
+
+def _next_applications(connection: Connection, table: Table, now: int, after: str, most: int) -> tuple[Sequence[str], str]:
+    """Return up to ``most`` applications that have anything due, and the one after which to continue."""
+    some = select(applications.c.id).where(applications.c.id > after).order_by(applications.c.id).limit(_LOOKED_AT).subquery()
+    is_due = exists().where(table.c.appid == some.c.id, table.c.due_at <= now)
+    found = connection.execute(select(some.c.id, is_due).order_by(some.c.id)).all()
+    due = [appid for appid, its_due in found if its_due][:most]
+    if len(due) == most:
+        return due, due[-1]
+    return due, found[-1][0] if len(found) == _LOOKED_AT else ""
