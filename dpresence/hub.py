@@ -169,6 +169,10 @@ class Hub:
 
     def join_device(self, user: str, device: str, channel: DevicePort) -> DevicePort | None:
         """Register the channel of a device; return the channel that it replaces."""
+        if user not in self._devices:  # nearly always
+            self._device_count += 1
+            self._devices[user] = channel
+            return None
         channels = self.devices_of(user)
         previous = channels.get(device)
         self._device_count += previous is None

@@ -50,6 +50,9 @@ class Server(WebSocketServer):
         pool = Pool(gate.most + gate.spare + 2 * self.max_accept)  # more than ``gate`` admits
         where = (settings.host, settings.port) if listener is None else socket.socket(fileno=listener)
         super().__init__(where, application, spawn=pool, log=None, error_log=log, **tls)
+        self._plain = not tls
+        if self._plain:  # a connection has no greenlet before its request, so there is nothing to ask the pool at each one
+            self.full = lambda: False
         self.gate = gate
         self.ticker = Ticker(gate)
         self._first_requests = FirstRequests(gate, self._hand_over)
@@ -78,7 +81,7 @@ class Server(WebSocketServer):
     def do_read(self) -> Any:
         """Accept connections. Without free file descriptors, pause accepting and log a warning once a minute."""
         try:
-            return super().do_read() if self.ssl_enabled else self._accept()
+            return self._accept() if self._plain else super().do_read()
         except OSError as error:
             if error.errno not in _NO_FILES:
                 raise
@@ -101,7 +104,7 @@ class Server(WebSocketServer):
     def do_handle(self, sock: Any, *arguments: Any) -> None:
         """Register a new connection, and wait for its first request. A TLS connection needs a greenlet already for its handshake."""
         address = arguments[0]
-        if self.ssl_enabled:
+        if not self._plain:
             super().do_handle(sock, address)
         elif self.gate.enter(sock, address[0]):
             self._first_requests.add(sock, address)

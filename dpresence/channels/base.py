@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -84,7 +85,7 @@ class JsonChannel(Channel):
 
     def defer(self, function: Callable[[], None], text: str) -> None:
         """Run a function that may block; a ``Refused`` error is the answer to the frame ``text``."""
-        self.connection.defer(lambda: self.run_or_refuse(function, text))
+        self.connection.defer(partial(self.run_or_refuse, function, text))
 
     def run_or_refuse(self, function: Callable[[], None], text: str) -> None:
         """Run a function; a ``Refused`` error is the answer to the frame ``text``."""

@@ -41,7 +41,8 @@ class Connection(ConnectionBase):
     def defer(self, function: Callable[[], None]) -> None:
         """See ``ChannelConnection``. The function runs even if the connection ends before; ``Channel.closed`` is called after it."""
         self.store_deferred(function)
-        self.schedule(self._run_pending)
+        if self.run_state == IDLE:
+            self.schedule(self._run_pending)
 
     def resume(self, function: Callable[..., None], *arguments: Any) -> None:
         """See ``ChannelConnection``. An internal error ends the connection: nobody else would continue the suspended run."""

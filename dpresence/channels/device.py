@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from msgspec import UnsetType
 
@@ -75,7 +76,7 @@ class DeviceChannel(UpdatingChannel):
     def _take_update(self, frame: StatusUpdate, text: str) -> None:
         session = self.session
         if not session.user:
-            self.defer(lambda: self._sign_in(frame), text)
+            self.defer(partial(self._sign_in, frame), text)
         elif frame.assertion is not None and digest_of(frame.assertion) != session.digest:
             self.defer(lambda: self._renew(frame), text)
         elif self._services.devices.can_update_now(session.user):

@@ -125,17 +125,24 @@ class FirstRequest:
 
     def on_readable(self) -> None:
         """Handle that bytes may have arrived, in the event loop."""
-        self.guarded(self._read)
+        try:
+            self._read()
+        except BaseException:
+            self._fail()
 
     def guarded(self, function: Callable[[], None]) -> None:
         """Call a function; its exception is an internal error, which ends the connection. gevent's hub would only print it."""
         try:
             function()
         except BaseException:
-            with suppress(Exception):
-                log.exception("internal error at a first request")
-            if self.sock in self._gate.plain:
-                self.close()
+            self._fail()
+
+    def _fail(self) -> None:
+        """Log the exception that is being handled, and end the connection."""
+        with suppress(Exception):
+            log.exception("internal error at a first request")
+        if self.sock in self._gate.plain:
+            self.close()
 
     def _unwatch(self) -> None:
         self._gate.readiness.unwatch(self.sock.fileno())

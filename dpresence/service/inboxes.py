@@ -80,8 +80,7 @@ class Inboxes:
             self._counts.request(user)
 
     def _interested(self, user: str) -> list[DevicePort]:
-        sessions = ((channel, channel.session) for channel in self._hub.devices_of(user).values())
-        return [channel for channel, session in sessions if session.inbox or session.shown]
+        return [channel for channel in self._hub.devices_of(user).values() if channel.session.inbox or channel.session.shown]
 
     def _send_changes(self, user: str) -> None:
         channels = self._interested(user)

@@ -55,6 +55,7 @@ class Database:
     :param clock: the clock of this machine, which SQLite uses; None for the real one.
     :param alone: SQLite only: whether the service must be the only one that uses the file; None for a process that is not a service.
     :ivar alone: True if no other service can use the database.
+    :ivar reads_wait: True if reads wait in the queue like writes. Those of an SQLite file do not wait.
     :raises SettingError: the dialect is unsupported, the driver is missing, or the file cannot be opened or is used by another
         service; names ``directory.url``.
     """
@@ -86,6 +87,7 @@ class Database:
             if path:
                 self._reader = sqlite.make_reader(parsed)
                 self._writer = WriteGroup(sqlite.make_nondurable_writer(parsed), self._log_ready.is_set, self._check_usable)
+        self.reads_wait = self._reader is None
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT") if at_server else self._engine
         if not (at_server and monkey.is_module_patched("select")):
             self._thread = ThreadPool(1)
@@ -103,11 +105,6 @@ class Database:
         """The path of the file, or the name and the host of a server, without credentials; for the log."""
         url = self._engine.url
         return self._file.path if self._file else f"{url.database} at {url.host or url.query.get('host', 'localhost')}"
-
-    @property
-    def reads_wait(self) -> bool:
-        """True if reads wait in the queue like writes. Those of an SQLite file do not wait."""
-        return self._reader is None
 
     def service_pid(self) -> int | None:
         """Return the process of a service that uses this SQLite database alone; None if there is none."""

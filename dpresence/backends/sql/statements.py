@@ -55,7 +55,13 @@ class Statement:
             return connection.execute(self._query, values).all()
         form = self._compiled or self._compile(connection.dialect)
         found: list[Sequence[Any]] = self._execute(connection, values, form).fetchall()
-        return [_convert(row, form.outgoing) for row in found] if form.outgoing else found
+        if not form.outgoing:
+            return found
+        rows = list(map(list, found))
+        for row in rows:
+            for index, convert in form.outgoing:
+                row[index] = convert(row[index])
+        return rows
 
     @staticmethod
     def _execute(connection: Connection, values: dict[str, Any], form: _Compiled) -> Any:
@@ -86,10 +92,3 @@ def _converter(kind: TypeEngine[Any], dialect: Dialect, processor: str, *argumen
     made = None if isinstance(kind, _UNCONVERTED) else getattr(kind.dialect_impl(dialect), processor)(dialect, *arguments)
     converter: Converter | None = made
     return converter
-
-
-def _convert(row: Sequence[Any], outgoing: Sequence[tuple[int, Converter]]) -> Sequence[Any]:
-    values = list(row)
-    for index, convert in outgoing:
-        values[index] = convert(values[index])
-    return values

@@ -45,10 +45,13 @@ class MemoryTracker(MemoryFeeds):
         self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, sign_in_revision: int
     ) -> Connected:
         self._refuse_stale(user, grants.revision)
-        known = self._users.get(user) or LiveUser()
-        found = known.device(device) if device else self._nameless_in_grace(known)
+        known = self._users.get(user)
+        if known is None:
+            found, known, others = None, LiveUser(), 0
+        else:
+            found = known.device(device) if device else self._nameless_in_grace(known)
+            others = sum(1 for other in known.devices if other.connection and other is not found)
         resumed = found is not None and found.connection is None
-        others = sum(1 for other in known.devices if other.connection and other is not found)
         if others >= limit:
             raise TooMany(f"device: {limit} of this e-mail are connected already")
         if found is None:
@@ -103,7 +106,8 @@ class MemoryTracker(MemoryFeeds):
         known = self._users[user]
         if found.status == "offline" and (known.status == "offline" or len(known.devices) > 1):
             self._delete_device(user, found)
-            self._delete_if_empty(user, known)
+            if known.empty:
+                self._delete_user(user, known)
         else:
             self._grace[user, device] = self._clock.monotonic() + self._settings.grace_seconds
 
@@ -138,7 +142,10 @@ class MemoryTracker(MemoryFeeds):
         return Lost(len(over), 0)
 
     def devices(self, user: str) -> Sequence[Device]:
-        items = sorted(self._live_devices(user), key=lambda item: item.name)
+        known = self._users.get(user)
+        if known is None:
+            return []
+        items = sorted(known.devices, key=lambda item: item.name)
         return [Device(item.name, item.status, item.connection is not None, item.since) for item in items]
 
     def _live_devices(self, user: str) -> Collection[LiveDevice]:
@@ -174,18 +181,20 @@ class MemoryTracker(MemoryFeeds):
         known = self._users.get(user)
         if known is None:
             return
-        before, known.status = known.status, known.merged if known.empty else grants.override or known.merged
-        self._delete_if_empty(user, known)
+        before, known.status = known.status, known.merged
+        if known.empty:
+            self._delete_user(user, known)
+        else:
+            known.status = grants.override or known.status
         if known.status != before:
             self._append_status(user, known, grants.grants, reason)
 
-    def _delete_if_empty(self, user: str, known: LiveUser) -> None:
+    def _delete_user(self, user: str, known: LiveUser) -> None:
         """Delete a user without live devices; the state of their rate stays."""
-        if known.empty:
-            del self._users[user]
-            now = self._clock.monotonic()
-            if known.rate_full_at > now:
-                self._rates.put(user, known.rate_full_at, now)
+        del self._users[user]
+        now = self._clock.monotonic()
+        if known.rate_full_at > now:
+            self._rates.put(user, known.rate_full_at, now)
 
     def _append_status(self, user: str, known: LiveUser, grants: Iterable[Grant], reason: Reason) -> None:
         """Append a user's status to the feeds that do not show it yet, or postpone this if there is no token."""
