@@ -27,7 +27,6 @@ GONE = (NoSuchElementException, StaleElementReferenceException)
 """Errors of a look at a page while the browser replaces it by another one."""
 NOT_CLICKABLE = (*GONE, ElementNotInteractableException)
 """Errors of a click on an element that does not exist yet, or is still hidden."""
-PICTURE_WIDTH = 1024
 BUILD = Path(__file__).parents[3] / "build"
 # The last four lines halve the CPU time of a page that is opened: few processes and threads, and no new ones for each page.
 FLAGS = """
@@ -242,10 +241,10 @@ class Browser:
         self.cdp("Emulation.setEmulatedMedia", features=[scheme, {"name": "prefers-reduced-motion", "value": "reduce"}])
 
     def screenshot(self, name: str) -> None:
-        """Keep a picture of the whole page as ``build/pages/<name>.png``, ``PICTURE_WIDTH`` wide at most."""
+        """Keep a picture of the whole page as ``build/pages/<name>.png``, 1024 pixels wide at most."""
         folder = BUILD / "pages"
         folder.mkdir(parents=True, exist_ok=True)
-        width = min(PICTURE_WIDTH, self.run("return innerWidth"))
+        width = min(1024, self.run("return innerWidth"))
         self._size(width, 400)
         self._size(width, min(3000, self.run("return document.documentElement.scrollHeight")))
         self.settled()
