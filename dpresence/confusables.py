@@ -20,6 +20,13 @@ _SIGN = (
     r"(?V1:[[\p{P}\p{S}]--[\x00-\x7f\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Sc}´′×\uff01-\uff0e\uff10-\uff60]"
     r"--[\p{Extended_Pictographic}\p{InArrows}\p{InDingbats}\p{InMiscellaneous_Symbols}]||[⚪⚫⚬⏺▪▫◾◽⒈-⒛🄀٠۰ꓸ\U0001d16dㆍॱꞏᐧ丶ࢇᐤᣞᣟº]])"
 )
+# Characters that people write for Latin letters because of their shape. UTS 39 compares few of them with Latin letters.
+_SHAPES = (
+    "a卂厶ムค₳ДΔΛ b乃阝๒฿ßвѢѣҌҍ c匚ᄃㄷᑕςɕ⊂⊏©℃☾¢₡Ҫҫ d刀ᗪ∂ժ₫Ð e乇モ巨ㅌᗴЄєэε∈∑Σξ€ҿҾ f千下ᖴ₣ g₲Ꮆᘜ h卄廾んђћҢ i工エ丨ㅣ jﾌ亅 "
+    "k₭ҜкҚқҞҟ l乚ㄥレしㄴᄂᒪ£ m爪瓜从巾冊๓мӍӎ₥ n几冂凢ภ兀пПиИŋ∩₦ηнᑎ o口回〇囗ㄖロㅇㅁᄋ๏๐фФΘθѲѳӨө°○◯◎⊙☉⊕⊗⊘∅●◉⚪⚫⭕⊖⊝ⴱᎾᏫꮎꮻ p卩尸户ア₱ק qɊ "
+    "r尺гГЯя®ғ s丂弓§ร t十七卞匕ㄒ丁ナ†₮✝тㅜτ u凵ㄩцЦยᏌꮜ v√ w山ωฬшШщ₩ѽ x乂メㄨжχҲҳ yㄚ丫ץ¥чУуҰұ z乙"
+)
+_LETTERS = {shape: shapes[0] for shapes in _SHAPES.split() for shape in shapes[1:]}
 _ASIAN = r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}ー]"
 _OTHER = r"[^\p{Latin}\p{Greek}\p{Cyrillic}\P{L}]"
 # Ends of words after a middle dot that are also top-level domains: Catalan ones after l·l, and French, German and Spanish ones that name
@@ -32,23 +39,16 @@ _ENDS = r"""
 """
 _BETWEEN_LABELS = regex.compile(
     rf"""(?xi)
-    (?<=[\p{{L}}\p{{M}}\p{{N}}]) {_SIGN} \p{{M}}* (?=[\p{{L}}\p{{N}}])
+    (?<=[\p{{L}}\p{{M}}\p{{N}}{"".join(_LETTERS)}]) {_SIGN} \p{{M}}* (?=[\p{{L}}{"".join(_LETTERS)}]\S|\p{{N}})
     (?! (?<={_ASIAN}.|[·・･]) {_ASIAN}++(?!\p{{Latin}})                                         # 将棋•囲碁, Web・デザイン
-      | (?<={_OTHER}\p{{Terminal_Punctuation}}) {_OTHER}++(?!\p{{Latin}})                       # शुभ।भारत
+      | (?<={_OTHER}[،؛؟۔।॥՝։።፣၊။]) {_OTHER}++(?!\p{{Latin}})                                     # शुभ।भारत
       | (?<={_ASIAN}[・･]|{_ASIAN}.(?=\w{{3}})) (?!(?:com|net|org)\b) (?-i:[A-Z][A-Za-z]*)\b    # データ・AI
       | (?<={_ASIAN}／) \w                                                                      # 写真／photo
       | (?:{_ENDS})\b )
     """
 )
 
-# Characters that people write for Latin letters because of their shape. UTS 39 compares few of them with Latin letters.
-_SHAPES = (
-    "a卂厶ムค₳ДΔΛ b乃阝๒฿ßвѢѣҌҍ c匚ᄃㄷᑕςɕ⊂⊏©℃☾¢₡Ҫҫ d刀ᗪ∂ժ₫Ð e乇モ巨ㅌᗴЄєэε∈∑Σξ€ҿҾ f千下ᖴ₣ g₲Ꮆᘜ h卄廾んђћҢ i工エ丨ㅣ jﾌ亅 "
-    "k₭ҜкҚқҞҟ l乚ㄥレしㄴᄂᒪ£ m爪瓜从巾冊๓мӍӎ₥ n几冂凢ภ兀пПиИŋ∩₦ηнᑎ o口回〇囗ㄖロㅇㅁᄋ๏๐фФΘθѲѳӨө°○◯◎⊙☉⊕⊗⊘∅●◉⚪⚫⭕⊖⊝ⴱᎾᏫꮎꮻ p卩尸户ア₱ק qɊ "
-    "r尺гГЯя®ғ s丂弓§ร t十七卞匕ㄒ丁ナ†₮✝тㅜτ u凵ㄩцЦยᏌꮜ v√ w山ωฬшШщ₩ѽ x乂メㄨжχҲҳ yㄚ丫ץ¥чУуҰұ z乙"
-)
-_LETTERS = {shape: shapes[0] for shapes in _SHAPES.split() for shape in shapes[1:]}
-_SHAPED = regex.compile(r"(?:[^\p{M}]\p{M}*){3}|(?:[\p{Latin}\p{Greek}\p{Cyrillic}\p{S}]\p{M}*){2}")
+_SHAPED = regex.compile(rf"(?:[^\p{{M}}]\p{{M}}*){{3}}|(?=.*[\p{{Latin}}\p{{S}}])(?:(?!{_ASIAN})[^\p{{M}}]\p{{M}}*){{2}}")
 """Text in which shapes are read: two Asian letters may be a word."""
 _LATIN = regex.compile(r"\p{Latin}")
 _ALPHABET = regex.compile(r"[\p{Greek}\p{Cyrillic}]")
@@ -60,12 +60,14 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 _LONGEST = 48
 """Characters of a label in which a suffix ends."""
-_FORM = r"\p{NFKC_QC=No}\p{Lm}[\p{Latin}&&\p{Lo}]ʘɁꞋꞌ"
-"""Letters and digits in another form (``²``, ``①``) and letters like signs (``ǃ``, ``ʼ``), which may stand after an address."""
-_PART = regex.compile(
-    rf"(?V1)(?:[{_FORM}]\p{{M}}*)+|(?:[[\p{{Latin}}\p{{N}}]--[{_FORM}]]\p{{M}}*)+|(?:\p{{Script=Han}}\p{{M}}*)+|(?:\p{{Hiragana}}\p{{M}}*)+"
-    r"|(?:\p{L}\p{M}*)+|(?:\P{L}\p{M}*)+"
+_FORM = (
+    r"[[\p{NFKC_QC=No}\p{Lm}[\p{Latin}&&\p{Lo}]ʘɁꞋꞌ]"
+    r"--[\p{Decomposition_Type=Font}\p{Decomposition_Type=Wide}\p{Decomposition_Type=Narrow}]]"
 )
+"""Letters and digits in another form (``²``, ``①``) and letters like signs (``ǃ``, ``ʼ``), which may stand after an address."""
+_SCRIPTS = [r"\p{Latin}\p{N}", *(rf"\p{{Script={script}}}" for script in ("Greek", "Cyrillic", "Han", "Hiragana", "Hangul"))]
+_CLASSES = [*(f"[{script}]" for script in _SCRIPTS), rf"[\p{{L}}--[{''.join(_SCRIPTS)}]]"]
+_PART = regex.compile("(?V1)" + "|".join([*(rf"(?:(?!{_FORM}){one}\p{{M}}*)+" for one in _CLASSES), r".\p{M}*"]))
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _NOT_LATIN = regex.compile(r"[^\p{Latin}\p{Script=Common}\p{Script=Inherited}]")
 _WITH_GREEK = regex.compile(r"[A-Z]+[\u03b1-\u03c9]")
@@ -84,9 +86,19 @@ def _with_dots(char: str) -> str:
     return plain if _DOTS.fullmatch(plain) else char
 
 
-def with_dots(text: str) -> str:
-    """Return a text with dots for the signs that stand where those of an address would, and not in words that have them."""
-    return text if text.isascii() else str(_BETWEEN_LABELS.sub(".", text))
+def with_dots(text: str) -> Sequence[str]:
+    """Return a text, and it with dots for the signs that stand where those of an address would, and not in words that have them.
+
+    A sign with the shape of a letter is read as either: ``paypal•c○m``.
+    """
+    if text.isascii():
+        return [text]
+    return [*dict.fromkeys([text, _BETWEEN_LABELS.sub(".", text), _BETWEEN_LABELS.sub(_dot_unless_shape, text)])]
+
+
+def _dot_unless_shape(sign: regex.Match[str]) -> str:
+    letter = _shape(sign[0][0])
+    return sign[0] if letter.isascii() and letter.isalnum() else "."
 
 
 def beginnings(label: str) -> list[str]:
@@ -138,8 +150,7 @@ def _similar() -> dict[str, str]:
 
 def _by_shape(text: str) -> str:
     """Return a text with the Latin letters of its shapes. Greek and Cyrillic letters count beside Latin ones only, as ``рок`` is a word."""
-    text = unicodedata.normalize("NFKC", text)
-    if text.isascii() or not _SHAPED.match(text):
+    if not _SHAPED.match(text):
         return text
     latin = _LATIN.search(text) is not None
     return "".join(_shape(char) if latin or not _ALPHABET.match(char) else look(char) for char in text)
@@ -150,7 +161,7 @@ def _shape(char: str) -> str:
     """Return the letter of a shape, or a letter without a stroke, a hook, an overlay or a turn: ``đ``, ``ɵ`` and ``ɔ`` are some."""
     named = None if char.isascii() else _LATIN_NAME.match(unicodedata.name(char, ""))
     letter = str(named[1] if char.isupper() else named[1].lower()) if named else look(char)
-    return _LETTERS.get(char, letter)
+    return _LETTERS.get(char) or _LETTERS.get(unicodedata.normalize("NFKC", char), letter)
 
 
 def passes_for_latin(text: str) -> str | None:

@@ -13,7 +13,7 @@ import idna
 import regex
 
 from .abbreviations import spaced
-from .confusables import composed, look, readings, skeleton, with_dots
+from .confusables import composed, look, readings, with_dots
 from .suffixes import KNOWN, endings
 
 _OF_HOSTS = frozenset({"app", "dev"})
@@ -30,8 +30,8 @@ _HOST = regex.compile(r"(?i)https?://(?:[^\s/?#@]*@)?([\p{L}\p{N}][\p{L}\p{M}\p{
 _HEX = r"0[xX][0-9A-Fa-f]+"
 _NUMBER = rf"(?:{_HEX}|[0-9lIoO]+)"
 _PORT = r"(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4,5}"  # no year, as in ISO 9001:2015
-_STARTS = r"(?<![\p{Latin}\p{N}]|[\p{L}\p{N}][.-])"
-_ENDS = r"(?![\p{Latin}\p{N}]|\.\p{N})"
+_STARTS = r"(?<![A-Za-z0-9]|[\p{L}\p{N}][.-])"
+_ENDS = r"(?![A-Za-z0-9]|\.[0-9])"
 _IPV4 = regex.compile(
     rf"""(?x) (?|
       {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{3}}) {_ENDS}
@@ -42,7 +42,7 @@ _IPV4 = regex.compile(
 )
 """An address of four numbers; and one of fewer where it is not a version, a price or a time."""
 _GROUPS = r"(?=[^:]*:[^:]*:)[0-9A-FOa-floI:]*(?:[0-9A-FOa-floI]|::)(?:\.[0-9]+){0,3}"
-_IPV6 = regex.compile(rf"(?<![\p{{Latin}}\p{{N}}:.])(\[)?({_GROUPS})(?![\p{{Latin}}\p{{N}}])")
+_IPV6 = regex.compile(rf"(?<![A-Za-z0-9:.])(\[)?({_GROUPS})(?![A-Za-z0-9])")
 _DIGITS = str.maketrans("lIoO", "1100")
 _NOT_OCTAL = regex.compile(r"(?<![0-9A-Za-z])0+(?=[0-9]*[89])")
 
@@ -90,8 +90,8 @@ def addresses(text: str) -> tuple[str, ...]:
     With right-to-left characters or marks between them, the labels may be displayed in reverse order, so this order is checked as well.
     """
     reverse = _INNER_MARK.search(text) is not None
-    written = spaced(composed(text))
-    return tuple(dict.fromkeys(found for reading in {written: 0, with_dots(written): 0} for found in _in_reading(reading, reverse)))
+    texts = with_dots(spaced(composed(text)))
+    return tuple(dict.fromkeys(found for reading in texts for found in _in_reading(reading, reverse)))
 
 
 def load() -> None:
@@ -105,7 +105,7 @@ def _in_reading(text: str, reverse: bool) -> Iterator[str]:
         yield from _address(labels)
         if reverse or _RIGHT_TO_LEFT.search(run):
             yield from _address(labels[::-1])
-    yield from (host.lower() for host in _HOST.findall(skeleton(text)))
+    yield from (host.lower() for host in _HOST.findall(text))
     digits = text if text.isascii() else "".join(map(_for_ip, text))
     yield from _ipv4(digits)
     yield from _ipv6(digits)
@@ -149,4 +149,4 @@ def _ipv6(text: str) -> Iterator[str]:
 def _for_ip(char: str) -> str:
     """Return the digit, the letter like one, or the sign that a character is read as; another letter is kept."""
     found = str(unicodedata.decimal(char, look(char)))
-    return char if found.isalpha() and found not in "lIoO" else found
+    return char if len(found) > 1 or (found.isalpha() and found not in "lIoO") else found

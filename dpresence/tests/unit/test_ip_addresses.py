@@ -83,8 +83,13 @@ READ_AS = {
     "\u05d0 127\u200e.0.0.1": "127.0.0.1",
     "\u05d0 [2001\u200e:db8::1]": "2001:db8::1",
     "\u05d0 1\u200f.0\u200f.0\u200f.127": "1.0.0.127",
+    # with a letter like a sign, or in another form, after it
+    "1.2.3.4\u01c3": "1.2.3.4",
+    "1.2.3.4\u02bcs": "1.2.3.4",
+    "1.2.3.4\u00bd": "1.2.3.4",
     # any other host after a scheme
     "http://localhost": "localhost",
+    "https://\u94f6\u884c\u3002\u4e2d\u56fd": "\u94f6\u884c",
     "https://bank:8080/login": "bank",
     "http://me@bank/": "bank",
 }

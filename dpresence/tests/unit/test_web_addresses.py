@@ -126,7 +126,13 @@ READ_AS = {
     "bank.com\u306e": "bank.com",
     "bank.com\u043b\u043e\u0433\u0438\u043d": "bank.com",
     "\u94f6\u884c.\u4e2d\u56fd\ub85c": "\u94f6\u884c.\u4e2d\u56fd",
+    "\u0431\u0430\u043d\u043a.\u0440\u0444\u767b\u5f55": "\u0431\u0430\u043d\u043a.\u0440\u0444",
+    "\uc740\ud589.\ud55c\uad6dlogin": "\uc740\ud589.\ud55c\uad6d",
+    "bank.\u092d\u093e\u0930\u0924login": "bank.\u092d\u093e\u0930\u0924",
+    "\u0628\u0646\u0643.\u0642\u0637\u0631\u306e": "\u0628\u0646\u0643.\u0642\u0637\u0631",
+    "\u0628\u0646\u0643\u16eb\u0642\u0637\u0631": "\u0628\u0646\u0643.\u0642\u0637\u0631",
     # followed by a letter that looks like a sign
+    "\uc740\ud589.\ud55c\uad6d\u01c3": "\uc740\ud589.\ud55c\uad6d",
     "bank.com\u30celogin": "bank.com",
     "bank.com\u01c3": "bank.com",
     "bank.com\u00b2": "bank.com",
