@@ -4,8 +4,7 @@ A user's devices, merge and feed entries are in the partition that the digest of
 one partition. The feed of an application has a part in each partition: entries of one PUID are in order, those of several PUIDs need not
 be. An offset is the tuple of the offsets of the parts. A partition whose server is away refuses the calls for its users; the others go on.
 
-A tracker may begin with one partition, whose cursors are those of a tracker without partitions, and be split into several. An offset
-from before the split has one part and is not covered afterwards.
+A tracker of one partition, whose cursors are those of its feeds, may be split. Offsets from before have one part, and are not covered.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
@@ -34,7 +33,7 @@ def _revoke_where_shown(grant: Grant, part: Tracker) -> None:
 class PartitionedTracker(Tracker):
     """See ``Tracker``.
 
-    :param parts: the tracker of each partition, in the order of their numbers; how many there are must not change while there is data.
+    :param parts: the tracker of each partition, in the order of their numbers; how many there are changes only by a split.
     :param part_of: returns the partition of an offset of an entry.
     :param relocate: lets each part continue at the server where its partition is now, and returns all parts if there are more of them;
         raises ``BackendUnavailable`` and ``SettingError``.
@@ -213,10 +212,14 @@ class PartitionedTracker(Tracker):
         return found
 
     def read(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
-        return self._reader.read(appid, offset, limit) if len(offset) == len(self._parts) else None
+        if len(self._parts) == 1:
+            return self._home.read(appid, offset[0], limit)
+        return self._reader.read(appid, offset, limit) if len(offset) > 1 else None
 
     def read_now(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
-        return self._reader.read_now(appid, offset, limit) if len(offset) == len(self._parts) else None
+        if len(self._parts) == 1:
+            return self._home.read_now(appid, offset[0], limit)
+        return self._reader.read_now(appid, offset, limit) if len(offset) > 1 else None
 
     def advance(self, offset: Offsets, entries: Sequence[FeedEntry]) -> Offsets:
         reached = list(offset)
