@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from . import allowed
 from .declaration import refuse, setting
@@ -53,12 +54,15 @@ class RedisSettings:
     )
     sentinels: tuple[str, ...] = setting(
         (),
-        "Redis Sentinels, which name the primary and follow a failover; host and port of `redis.url` are then not used.",
+        "Redis Sentinels, which name the primary and follow a failover; a host in `redis.urls` is then the name of a primary.",
         check=allowed.sentinels,
         allowed="`host` or `host:port` each; the port is 26379 otherwise",
     )
     sentinel_master: str = setting(
-        "mymaster", "Name of the primary at the Sentinels (`sentinel monitor`).", check=allowed.sentinel_master, allowed="A-Z a-z 0-9 . _ -"
+        "mymaster",
+        "Name of the primary of `redis.url` at the Sentinels (`sentinel monitor`).",
+        check=allowed.sentinel_master,
+        allowed="A-Z a-z 0-9 . _ -",
     )
     sentinel_user: str = setting("", "User at the Sentinels, if they have one.", allowed="text")
     sentinel_password: str = setting("", "Password of the Sentinels, if they have one.", allowed="text", secret=True)
@@ -79,21 +83,24 @@ class RedisSettings:
         return self.urls or (self.url,)
 
     def at(self, url: str) -> RedisSettings:
-        """Return these settings for one server."""
-        return replace(self, url=url, urls=(), partitions=1)
+        """Return these settings for one server. A primary other than that of ``redis.url`` is named by the host of its URL."""
+        is_named = allowed.redis_name(url) == allowed.redis_name(self.url)
+        master = self.sentinel_master if is_named else urlsplit(url).hostname or ""
+        return replace(self, url=url, urls=(), partitions=1, sentinel_master=master)
 
     def check(self) -> None:
         """Check combinations of keys.
 
         :raises SettingError: names a key that has no effect with this ``redis.url``.
         """
-        named = " ".join(self.sentinels)
-        refuse(bool(named) and self.url.startswith("unix:"), "redis.sentinels", named, "empty if redis.url is a unix:// URL")
-        refuse(bool(named) and bool(self.urls), "redis.sentinels", named, "empty if redis.urls is set")
+        named, urls = " ".join(self.sentinels), (self.url, *self.urls)
+        has_socket = any(url.startswith("unix:") for url in urls)
+        refuse(bool(named) and has_socket, "redis.sentinels", named, "empty if redis.url or redis.urls has a unix:// URL")
+        refuse(bool(named) and self.cluster, "redis.sentinels", named, "empty in a Redis Cluster")
         refuse(len(self.urls) > self.partitions, "redis.partitions", self.partitions, "at least the number of URLs in redis.urls")
         refuse(self.cluster and not self.urls, "redis.cluster", "true", "false unless redis.urls has nodes of the cluster")
         refuse(self.cluster and self.partitions == 1, "redis.partitions", 1, "at least 2 in a Redis Cluster")
-        tls = any(url.startswith("rediss:") for url in (self.url, *self.urls))
+        tls = any(url.startswith("rediss:") for url in urls)
         for name in ("ca_file", "cert_file", "key_file"):
             file = getattr(self, name)
             refuse(bool(file) and not tls, f"redis.{name}", file, "empty unless redis.url is a rediss:// URL")

@@ -38,7 +38,7 @@ class ConnectionFactory:
     :ivar generation: raised when every connection should be replaced, because another server has become the primary.
     :ivar sentinels: None without ``redis.sentinels``.
     :ivar in_cluster: whether the server is a node of a Redis Cluster.
-    :ivar is_watched: whether a client follows the Sentinels.
+    :ivar watches: start the watch of each client; only the first one follows the Sentinels, see ``watch.py``.
     :raises SettingError: the URL or a certificate is invalid; names the setting.
     """
 
@@ -48,7 +48,7 @@ class ConnectionFactory:
         self.prefix = settings.prefix
         self.state = ServerState(name=name)
         self.generation = 0
-        self.is_watched = False
+        self.watches: list[Callable[[], None]] = []
         self.in_cluster = settings.cluster
         self._url = settings.url
         self._measured = False
@@ -149,7 +149,7 @@ class ConnectionFactory:
         if address and self._address not in (None, address):
             self._address = address
             self.generation += 1
-            log.warning("redis: the Sentinels name another primary: %s", address)
+            log.warning("%s: the Sentinels name another primary: %s", self.state.label, address)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -31,21 +31,31 @@ _CHANNEL = "+switch-master"
 class Watch:
     """Has the connections replaced when the Sentinels name another primary. Does nothing without Sentinels.
 
-    :param server: its ``sentinels`` are followed, once for all its clients.
+    :param server: its ``sentinels`` are followed, once for all its clients: by the first watch that has not been stopped.
     """
 
     def __init__(self, server: ConnectionFactory) -> None:
         self._server = server
         self._failed: set[Address] = set()
         self._tasks: list[Task] = []
-        if server.sentinels and not server.is_watched:
-            server.is_watched = True
-            run = partial(self._run, server.sentinels)
-            self._tasks = [Task(f"redis: the watch of {address}", partial(run, address)) for address in server.sentinels.addresses]
+        server.watches.append(self._start)
+        self._start_first()
 
     def stop(self) -> None:
-        """End the watch."""
+        """End the watch. Idempotent."""
         stop(self._tasks)
+        if self._start in self._server.watches:
+            self._server.watches.remove(self._start)
+        self._start_first()
+
+    def _start_first(self) -> None:
+        for start in self._server.watches[:1]:
+            start()
+
+    def _start(self) -> None:
+        if self._server.sentinels and not self._tasks:
+            run = partial(self._run, self._server.sentinels)
+            self._tasks = [Task(f"redis: the watch of {address}", partial(run, address)) for address in self._server.sentinels.addresses]
 
     def _run(self, sentinels: Sentinels, address: Address) -> None:
         while True:

@@ -59,9 +59,9 @@ class Sentinel:
             self.process = None
             self.client.close()
 
-    def view(self) -> dict[str, Any]:
-        """Return what it says about the primary."""
-        flat = self.client.execute_command("SENTINEL MASTER", NAME)
+    def view(self, name: str = NAME) -> dict[str, Any]:
+        """Return what it says about a primary."""
+        flat = self.client.execute_command("SENTINEL MASTER", name)
         return flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
 
 
@@ -70,12 +70,22 @@ class Group:
 
     :param password: of the servers; ``sentinel_password`` is that of the Sentinels.
     :param tls: options of servers and Sentinels that speak TLS only.
+    :param beside: another group, whose Sentinels are those of this one too.
     :param settings: more settings of the service.
     """
 
     def __init__(
-        self, folder: Path, password: str = "", sentinel_password: str = "", tls: Mapping[str, str] | None = None, **settings: Any
+        self,
+        folder: Path,
+        password: str = "",
+        sentinel_password: str = "",
+        tls: Mapping[str, str] | None = None,
+        name: str = NAME,
+        beside: Group | None = None,
+        **settings: Any,
     ) -> None:
+        self.name = name
+        self._beside = beside
         self._folder = folder
         self._password = password
         self._sentinel_password = sentinel_password
@@ -105,6 +115,21 @@ class Group:
             server.start()
         self.follow(self.second, self.first)
         eventually(lambda: self.servers[self.second].client.info("replication")["master_link_status"] == "up")
+        if self._beside:
+            self._join(self._beside)
+        else:
+            self._start_sentinels()
+        eventually(self._is_complete)
+        return self
+
+    def _join(self, other: Group) -> None:
+        self.sentinels = other.sentinels
+        options = ("down-after-milliseconds", DOWN_MS, "failover-timeout", 4000, *(("auth-pass", self._password) if self._password else ()))
+        for sentinel in self.sentinels:
+            sentinel.client.execute_command("SENTINEL MONITOR", self.name, "127.0.0.1", self.first, 2)
+            sentinel.client.execute_command("SENTINEL SET", self.name, *options)
+
+    def _start_sentinels(self) -> None:
         lines = {
             "bind": "127.0.0.1",
             "dir": str(self._folder),
@@ -122,11 +147,9 @@ class Group:
         for _ in range(3):
             self.sentinels.append(Sentinel(self._folder, lines, client, self._executable))
             self.sentinels[-1].start()
-        eventually(self._is_complete)
-        return self
 
     def _is_complete(self) -> bool:
-        views = [sentinel.view() for sentinel in self.sentinels if sentinel.process]
+        views = [sentinel.view(self.name) for sentinel in self.sentinels if sentinel.process]
         return all(int(view["num-other-sentinels"]) == 2 and int(view["num-slaves"]) == 1 for view in views)
 
     def follow(self, port: int, primary: int) -> None:
@@ -136,13 +159,13 @@ class Group:
     @property
     def primary(self) -> int:
         """The port of the primary, as a majority of the Sentinels names it."""
-        named = [int(sentinel.view()["port"]) for sentinel in self.sentinels if sentinel.process]
+        named = [int(sentinel.view(self.name)["port"]) for sentinel in self.sentinels if sentinel.process]
         return max(set(named), key=named.count)
 
     def fail_over(self) -> None:
         """Have a Sentinel exchange the roles, and wait for that."""
         before = self.primary
-        eventually(lambda: self.sentinels[0].client.execute_command("SENTINEL FAILOVER", NAME), also=(redis.ResponseError,))
+        eventually(lambda: self.sentinels[0].client.execute_command("SENTINEL FAILOVER", self.name), also=(redis.ResponseError,))
         self.await_other_than(before)
 
     def await_other_than(self, port: int) -> None:
@@ -150,7 +173,7 @@ class Group:
         eventually(lambda: self.primary != port and self.servers[self.primary].client.role()[0] == b"master")
 
     def end(self) -> None:
-        for each in [*self.sentinels, *self.servers.values()]:
+        for each in [*(() if self._beside else self.sentinels), *self.servers.values()]:
             each.kill()
 
     @property

@@ -17,7 +17,7 @@ from .beside import Meanwhile
 from .cluster import GONE_SECONDS, GRACE, Cluster, Stores
 from .crowd import crowd
 from .cut_off import CUT_SECONDS, CutOff, cut_off
-from .partitioned_people import compare_refused, follow_others, people_in
+from .partitioned_people import compare_pauses, compare_refused, follow_others, people_in
 from .proxy import Proxy
 
 pytestmark = pytest.mark.faults
@@ -79,6 +79,7 @@ def test_users_of_other_primaries_notice_nothing_of_one_that_is_lost(stores, nod
                 all_.rate(2 + AWAY_SECONDS + 6, RATE)
             assert all_.all_in(60), all_.report()
             compare_refused(all_, away, figures, name)
+            compare_pauses(all_, figures, name)
             all_.say_again()
             figures.time(name, "applications are right about everybody after", all_.agree(GONE_SECONDS * 2), GONE_SECONDS)
             all_.loop.run(lambda: False, GRACE + 2)

@@ -77,6 +77,7 @@ RUN: dict[str, dict[str, tuple[str, ...]]] = {
         "redis.url = rediss": (SETTINGS,),
         "redis.url = redis://dpresence@sentinel": (SETTINGS,),
         "redis.url = redis://dpresence@10": (SETTINGS,),
+        "redis.url = redis://dpresence@one": (SETTINGS,),
         "redis.urls = redis://dpresence@10": (SETTINGS,),
         "  ACL SETUSER dpresence on >password resetchannels &": (
             "contract/test_redis_sentinels.py::test_the_rights_at_the_sentinels_that_the_documents_name_are_enough",

@@ -106,7 +106,10 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org: no wildcard, no 
             "redis.sentinels: must be host or host:port, with spaces between them, such as 10.0.0.11:26379 10.0.0.12:26379",
         ),
         ({"redis.sentinel_master": "a b"}, "redis.sentinel_master: must be one or more of A-Z a-z 0-9 . _ -"),
-        ({"redis.sentinels": "a", "redis.url": "unix:///run/redis.sock"}, "redis.sentinels: must be empty if redis.url is a unix:// URL"),
+        (
+            {"redis.sentinels": "a", "redis.url": "unix:///run/redis.sock"},
+            "redis.sentinels: must be empty if redis.url or redis.urls has a unix:// URL",
+        ),
         ({"redis.ca_file": "/x.pem"}, "redis.ca_file: must be empty unless redis.url is a rediss:// URL"),
         ({"redis.url": "rediss://h", "redis.key_file": "/x.key"}, "redis.key_file: must be empty unless redis.cert_file is set"),
         ({"redis.urls": "redis://a http://b", "redis.partitions": "2"}, f"redis.urls: must be {REDIS_URL}"),
@@ -115,7 +118,10 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org: no wildcard, no 
             {"redis.urls": "redis://a redis://b", "redis.partitions": "1"},
             "redis.partitions = 1: must be at least the number of URLs in redis.urls",
         ),
-        ({"redis.urls": "redis://a", "redis.sentinels": "b"}, "redis.sentinels: must be empty if redis.urls is set"),
+        (
+            {"redis.urls": "redis://a", "redis.partitions": "2", "redis.cluster": "true", "redis.sentinels": "b"},
+            "redis.sentinels: must be empty in a Redis Cluster",
+        ),
         ({"redis.prefix": "a*"}, "redis.prefix: must be one or more of A-Z a-z 0-9 _ . : -"),
         ({"mailbox.redis.allow_volatile": "1"}, "mailbox.redis.allow_volatile = 1: must be true or false"),
         ({"mailbox.redis.url": "x"}, "mailbox.redis.url: no such setting; docs/settings.md lists them"),
