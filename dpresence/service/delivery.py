@@ -132,7 +132,7 @@ class Delivery:
         """Return to notifications that were skipped while their grant was paused or their application was not active."""
         skipped = {puid for channel in channels for puid in channel.session.progress.skipped}
         if skipped:
-            shown = self._visible_domains(user, skipped)
+            shown = self._deliverable_domains(user, skipped)
             for channel in channels:
                 channel.session.begin_progress().rewind(shown)
 
@@ -169,7 +169,7 @@ class Delivery:
         while len(found) < MAX_NOTIFICATIONS:
             page = self._mailbox.pending(user, after, MAX_NOTIFICATIONS)
             if page:
-                domains |= self._visible_domains(user, {waiting.notification.puid for waiting in page})
+                domains |= self._deliverable_domains(user, {waiting.notification.puid for waiting in page})
             found += [item for _, item in page if item.puid in domains]
             if len(page) < MAX_NOTIFICATIONS:
                 break
@@ -177,7 +177,7 @@ class Delivery:
             yield_to_loop()
         return found[:MAX_NOTIFICATIONS], domains
 
-    def _visible_domains(self, user: str, puids: Collection[str]) -> dict[str, str]:
+    def _deliverable_domains(self, user: str, puids: Collection[str]) -> dict[str, str]:
         """Return the domains, by PUID, of the grants among ``puids`` that are not paused and whose application is active."""
         grants = [grant for grant in self._grants.of(user).grants if grant.puid in puids and not grant.paused]
         active = self._directory.active([grant.appid for grant in grants]) if grants else {}
@@ -211,7 +211,7 @@ class Delivery:
         """Send a page to the channels with the lowest position; return the channels for which more may be waiting."""
         after = min(channel.session.progress.position for channel in channels)
         page = self._mailbox.pending(user, after, MAX_NOTIFICATIONS)
-        shown = self._visible_domains(user, {waiting.notification.puid for waiting in page})  # read last, as a grant may have ended
+        shown = self._deliverable_domains(user, {waiting.notification.puid for waiting in page})  # read last, as a grant may have ended
         following = []
         for channel in channels:
             behind = channel.session.progress.position == after
@@ -275,9 +275,9 @@ class Delivery:
         return received
 
     def _discard_received(self, user: str, ids: Sequence[str]) -> Received:
-        received = self._outcomes.received(user, ids)
+        received = self._outcomes.received_now(user, ids)
         self._outcomes.record(user, received, "delivered")
-        count = self._mailbox.discard_received(user, ids, received.unseen, received.at)
+        count = self._mailbox.discard_received(user, ids, received.offline_to, received.at)
         self._metrics.counted["notifications delivered"] += count
         return received
 

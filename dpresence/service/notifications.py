@@ -101,7 +101,7 @@ class Notifications:
         accepted = self._accept(application, [(grants[item.puid], item) for item in known])
         followed = [each for each, item in zip(accepted, known, strict=True) if item.outcome]
         self._store_followed(application, accepted, followed)
-        self._outcomes.end(application.id, [each.replaced for each in accepted if each.replaced], "replaced")
+        self._outcomes.record_end(application.id, [each.replaced for each in accepted if each.replaced], "replaced")
         self._send(accepted)
         results = iter(accepted)
         return [answer(item, next(results) if item.puid in grants else None) for item in items]
@@ -116,7 +116,7 @@ class Notifications:
             self._outcomes.unfollow(application.id, followed)
             raise
         if followed:
-            self._outcomes.place(application.id, followed)
+            self._outcomes.record_positions(application.id, followed)
 
     def cancel(self, application: Application, puid: str, id_: str) -> None:
         """Cancel a notification. Nothing shows whether it waited, was delivered, or was never sent.
@@ -203,7 +203,7 @@ class Notifications:
         for each in revoked:
             self._mailbox.remove_entry(each.grant.user, each.notification.id)
             each.revoked = True
-        self._outcomes.end(appid, [each.notification.id for each in revoked], "revoked")
+        self._outcomes.record_end(appid, [each.notification.id for each in revoked], "revoked")
         for each in accepted:
             if each.grant.paused and not each.revoked and not existing[each.grant.puid].paused:
                 self._mailbox.release([(each.grant.user, each.grant.puid)])

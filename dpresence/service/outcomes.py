@@ -40,12 +40,12 @@ class Received(NamedTuple):
     """Notifications that devices of a user have received.
 
     :param ids: of the notifications.
-    :param unseen: PUIDs whose applications see the user as offline; None for all.
+    :param offline_to: PUIDs whose applications see the user as offline; None for all.
     :param at: when, by the clock of the feed.
     """
 
     ids: Sequence[str]
-    unseen: Collection[str] | None
+    offline_to: Collection[str] | None
     at: int
 
 
@@ -88,7 +88,7 @@ class Outcomes:
         self._directory.follow_outcomes(appid, new, FIRST_LOOKUP_MS)
         self._changed.add(appid)
 
-    def place(self, appid: str, accepted: Iterable[Accepted]) -> None:
+    def record_positions(self, appid: str, accepted: Iterable[Accepted]) -> None:
         """Record the positions in the mailbox of notifications that are followed, and follow those no more that repeat others.
 
         The position of one that is repeated is recorded again, as the process that stored it may have ended before.
@@ -109,11 +109,11 @@ class Outcomes:
 
     # -- recording
 
-    def received(self, user: str, ids: Sequence[str]) -> Received:
+    def received_now(self, user: str, ids: Sequence[str]) -> Received:
         """Return what a user has received just now."""
-        return Received(ids, self._unseen(user), self._clock.steady.now())
+        return Received(ids, self._offline_to(user), self._clock.steady.now())
 
-    def _unseen(self, user: str) -> Collection[str] | None:
+    def _offline_to(self, user: str) -> Collection[str] | None:
         """Return the PUIDs whose applications see a user as offline; None for all, also if the status cannot be determined."""
         try:
             sent, grants = self._tracker.sent_status(user), self._grants.of(user).grants
@@ -131,7 +131,7 @@ class Outcomes:
         if not ids:
             return
         puids = [grant.puid for grant in self._grants.of(user).grants]
-        held_at = {puid: received.at if received.unseen is None or puid in received.unseen else 0 for puid in puids}
+        held_at = {puid: received.at if received.offline_to is None or puid in received.offline_to else 0 for puid in puids}
         for start in range(0, len(ids), PAGE):
             some = ids[start : start + PAGE]
             place = {id_: index for index, id_ in enumerate(some)}
@@ -157,7 +157,7 @@ class Outcomes:
             for start in range(0, len(published), PAGE):
                 self._publish(appid, dict(published[start : start + PAGE]))
 
-    def end(self, appid: str, ids: Iterable[str], outcome: NotificationOutcome) -> None:
+    def record_end(self, appid: str, ids: Iterable[str], outcome: NotificationOutcome) -> None:
         """Record how notifications of an application ended that do not wait any more. Ids that are not followed are ignored.
 
         Held outcomes are discarded: the application saw that the notification waited until now, whatever a device has received.
@@ -177,7 +177,7 @@ class Outcomes:
     def cancel(self, appid: str, puid: str, id_: str) -> None:
         """Record that a sender has cancelled a notification to a PUID."""
         if id_.startswith(FOLLOWED_PREFIX) and (found := self._directory.followed(appid, id_)) and found[0].puid == puid:
-            self.end(appid, [id_], "cancelled")
+            self.record_end(appid, [id_], "cancelled")
 
     def revoke(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish which notifications ended with their grants, and delete what was published of them before."""
@@ -239,7 +239,7 @@ class Outcomes:
         published = self._release_some(appid, [each for each in due if each.held])
         left = sorted((each for each in due if each.id not in published), key=lambda each: (each.sent_at, each.id))
         expired = [each.id for each in left if each.ended_at is None and each.expires_at <= now]
-        self.end(appid, expired, "expired")
+        self.record_end(appid, expired, "expired")
         self._look_up(appid, [each for each in left if each.ended_at is None and each.expires_at > now and lookup_due(each, now)])
         later = {each.id: next_check(each, now) for each in left if each.id not in expired}
         if later:
@@ -267,7 +267,7 @@ class Outcomes:
         """Publish which notifications of a queue were dropped: those before the oldest that it counts."""
         first = self._mailbox.first_position(grant.user, grant.puid)
         dropped = [each.id for each in followed if each.position is not None and (first is None or each.position < first)]
-        self.end(grant.appid, dropped, "dropped")
+        self.record_end(grant.appid, dropped, "dropped")
 
     # -- reading
 

@@ -183,10 +183,10 @@ class Mailbox(Inbox, ControlledMailbox):
         """
 
     @abstractmethod
-    def discard_received(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
+    def discard_received(self, user: str, ids: Sequence[str], offline_to: Collection[str] | None, at: int) -> int:
         """Discard notifications that a user has received; return how many of them were undelivered.
 
-        :param unseen: PUIDs whose applications see the user as offline, None for all; their notifications remain counted.
+        :param offline_to: PUIDs whose applications see the user as offline, None for all; their notifications remain counted.
         :param at: the current time, by the same clock as ``shown_until``.
         """
 

@@ -53,8 +53,8 @@ def kept(backend: Mailbox, user: str = "jane") -> list[str]:
     return names(backend.pending(user, 0, 10_000))
 
 
-def settle(backend: Mailbox, user: str, ids: list[str], unseen: Any = (), at: int = NOW) -> int:
-    return backend.discard_received(user, ids, unseen, at)
+def settle(backend: Mailbox, user: str, ids: list[str], offline_to: Any = (), at: int = NOW) -> int:
+    return backend.discard_received(user, ids, offline_to, at)
 
 
 def waiting(backend: Mailbox, puid: str = "puid-of-app-1", user: str = "jane", shown_until: int = SHOWN_NOW) -> int:
@@ -222,7 +222,7 @@ class MailboxContract:
         assert backend.first_position("jane", "puid-of-app-1") is None
         places = [each.position for each in backend.enqueue([one(name) for name in "abc"], 100)]
         assert backend.first_position("jane", "puid-of-app-1") == places[0]
-        settle(backend, "jane", ["a"], unseen=None)
+        settle(backend, "jane", ["a"], offline_to=None)
         assert backend.first_position("jane", "puid-of-app-1") == places[0], "received while the user is shown as offline"
         settle(backend, "jane", ["b"])
         push(backend, "d", limit=2)

@@ -42,7 +42,7 @@ class MailboxControlContract:
     def test_a_replaced_notification_is_no_longer_counted_whether_or_not_the_user_has_received_it(self, backend):
         for user in ("jane", "joe"):
             send(backend, one(f"{user}-1", user), on("score", f"{user}-2", user=user))
-        settle(backend, "joe", ["joe-1", "joe-2"], unseen=None)
+        settle(backend, "joe", ["joe-1", "joe-2"], offline_to=None)
         sizes = [send(backend, on("score", f"{user}-3", user=user, shown_until=NOW))[0].size for user in ("jane", "joe")]
         assert sizes == [2, 2]
         assert kept(backend) == ["jane-1", "jane-3"] and kept(backend, "joe") == ["joe-3"]
@@ -80,7 +80,7 @@ class MailboxControlContract:
 
     def test_a_cancelled_notification_is_counted_no_more_also_after_the_user_has_received_it_unseen(self, backend):
         push(backend, "a", "b")
-        settle(backend, "jane", ["a"], unseen=None)
+        settle(backend, "jane", ["a"], offline_to=None)
         assert waiting(backend, shown_until=NOW) == 2 and backend.cancel("jane", PUID, "a")
         assert waiting(backend, shown_until=NOW) == 1
 

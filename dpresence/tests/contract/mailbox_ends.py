@@ -68,7 +68,7 @@ class MailboxEndsContract:
 
     def test_purging_a_user_takes_everything_of_theirs(self, backend):
         push(backend, *[f"{n}" for n in range(250)], one("b", appid="app-2"), one("c", "joe"), limit=1000)
-        settle(backend, "jane", ["0", "b"], unseen=None)
+        settle(backend, "jane", ["0", "b"], offline_to=None)
         assert backend.purge("jane") == 249
         assert kept(backend) == [] and waiting(backend, shown_until=0) == 0
         assert kept(backend, "joe") == ["c"]
@@ -90,7 +90,7 @@ class MailboxEndsContract:
 
     def test_a_received_notification_has_not_expired(self, backend, pass_by):
         push(backend, one("a", ttl_ms=SHORT), one("b", ttl_ms=SHORT))
-        settle(backend, "jane", ["a"], unseen=None)
+        settle(backend, "jane", ["a"], offline_to=None)
         pass_by(SHORT)
         assert backend.sweep() == 2
         assert backend.discarded == {"expired": 1, "dropped": 0}
@@ -104,7 +104,7 @@ class MailboxEndsContract:
 
     def test_the_queues_that_hold_anything_come_in_pages(self, backend):
         push(backend, one("a", "u1"), one("b", "u1", "app-2"), one("c", "u2"), one("d", "u3"), one("e", "u3"), one("f", "u4"))
-        settle(backend, "u2", ["c"], unseen=None)
+        settle(backend, "u2", ["c"], offline_to=None)
         settle(backend, "u4", ["f"])
         found, after = [], Queue("", "")
         while page := backend.queues(after, 2):
@@ -121,21 +121,21 @@ class MailboxEndsContract:
 
     def test_a_notification_settled_unseen_is_gone_but_goes_on_counting(self, backend):
         push(backend, "a", "b", one("c", appid="app-2"))
-        assert settle(backend, "jane", ["a", "c"], unseen=[PUID]) == 2
+        assert settle(backend, "jane", ["a", "c"], offline_to=[PUID]) == 2
         assert kept(backend) == ["b"]
         assert waiting(backend, shown_until=0) == 2 and waiting(backend, "puid-of-app-2", shown_until=0) == 0
         assert push(backend, one("d", shown_until=0)) == [3]
-        assert settle(backend, "jane", ["a"], unseen=None) == 0
+        assert settle(backend, "jane", ["a"], offline_to=None) == 0
 
     def test_without_names_it_is_unseen_by_all(self, backend):
         push(backend, "a", one("c", appid="app-2"))
-        assert settle(backend, "jane", ["a", "c"], unseen=None) == 2
+        assert settle(backend, "jane", ["a", "c"], offline_to=None) == 2
         assert [waiting(backend, puid, shown_until=0) for puid in (PUID, "puid-of-app-2")] == [1, 1]
 
     def test_it_counts_until_the_application_was_shown_the_user_again(self, backend):
         push(backend, "a", "b", "c")
-        settle(backend, "jane", ["a"], unseen=None, at=NOW)
-        settle(backend, "jane", ["b"], unseen=None, at=NOW + 10)
+        settle(backend, "jane", ["a"], offline_to=None, at=NOW)
+        settle(backend, "jane", ["b"], offline_to=None, at=NOW + 10)
         assert [waiting(backend, shown_until=NOW + n) for n in (0, 1, 10, 11)] == [3, 2, 2, 1]
         assert waiting(backend) == 1
         assert push(backend, one("d", shown_until=NOW + 1)) == [3]
@@ -144,31 +144,31 @@ class MailboxEndsContract:
 
     def test_it_counts_until_its_time_is_over(self, backend, pass_by):
         push(backend, one("a", ttl_ms=SHORT), "b")
-        settle(backend, "jane", ["a", "b"], unseen=None)
+        settle(backend, "jane", ["a", "b"], offline_to=None)
         pass_by(SHORT)
         assert waiting(backend, shown_until=0) == 1
         assert push(backend, one("c", shown_until=0)) == [2]
 
     def test_one_that_expired_and_is_counted_no_longer_is_subtracted_once(self, backend, pass_by):
         push(backend, *[one(f"hidden-{n}", ttl_ms=SHORT, shown_until=0) for n in range(130)], limit=1000)
-        settle(backend, "jane", [f"hidden-{n}" for n in range(130)], unseen=None)
+        settle(backend, "jane", [f"hidden-{n}" for n in range(130)], offline_to=None)
         push(backend, *[one(f"long-{n}", shown_until=0) for n in range(3)], limit=1000)
-        settle(backend, "jane", ["long-0"], unseen=None)
+        settle(backend, "jane", ["long-0"], offline_to=None)
         pass_by(SHORT)
         assert [waiting(backend, shown_until=until) for until in (NOW, NOW + 1, SHOWN_NOW)] == [3, 2, 2]
         assert push(backend, one("next", shown_until=NOW + 1), limit=1000) == [3]
 
     def test_in_a_full_queue_it_makes_room_first_when_it_is_the_oldest(self, backend):
         push(backend, one("a", shown_until=0), one("b", shown_until=0), one("c", shown_until=0), limit=3)
-        settle(backend, "jane", ["a", "b"], unseen=None)
+        settle(backend, "jane", ["a", "b"], offline_to=None)
         assert push(backend, one("d", shown_until=0), one("e", shown_until=0), limit=3) == [3, 3]
         assert kept(backend) == ["c", "d", "e"]
-        settle(backend, "jane", ["d"], unseen=None)
+        settle(backend, "jane", ["d"], offline_to=None)
         assert push(backend, one("f", shown_until=0), limit=3) == [3]
         assert kept(backend) == ["e", "f"]
 
     def test_the_end_of_the_grant_takes_it_along(self, backend):
         push(backend, "a", "b")
-        settle(backend, "jane", ["a"], unseen=None)
+        settle(backend, "jane", ["a"], offline_to=None)
         assert backend.purge_grants([grant()]) == 1
         assert waiting(backend, shown_until=0) == 0

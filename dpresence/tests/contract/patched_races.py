@@ -277,12 +277,12 @@ class TestMailbox:
             assert settled in (0, 1)
             assert kept(left, user) == ["b", "c", "d", "e"], "nothing but the oldest has gone"
 
-    @pytest.mark.parametrize("unseen", [(), None])
-    def test_of_many_who_settle_the_same_each_is_counted_once(self, sides, unseen):
+    @pytest.mark.parametrize("offline_to", [(), None])
+    def test_of_many_who_settle_the_same_each_is_counted_once(self, sides, offline_to):
         for _ in ROUNDS:
             push(sides[0], *map(str, range(10)))
             orders = [[str(n) for n in order] for order in (range(10), range(9, -1, -1), [5, 3, 8, 1])]
-            settled = at_once(*[lambda n=n, ids=ids: settle(sides[n % 2], "jane", ids, unseen) for n, ids in enumerate(orders)])
+            settled = at_once(*[lambda n=n, ids=ids: settle(sides[n % 2], "jane", ids, offline_to) for n, ids in enumerate(orders)])
             assert sum(settled) == 10
 
 

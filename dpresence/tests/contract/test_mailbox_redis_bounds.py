@@ -105,12 +105,12 @@ def test_reading_all_by_many_devices_at_once(backend):
     assert {len(reader.value) for reader in readers} == {APPLICATIONS * 100}
 
 
-@pytest.mark.parametrize("unseen", [(), None])
-def test_acknowledging_ten_thousand(backend, unseen):
+@pytest.mark.parametrize("offline_to", [(), None])
+def test_acknowledging_ten_thousand(backend, offline_to):
     ids = kept(backend, "accomplice")
-    assert settle(backend, "accomplice", [*ids[:1000], *(f"unknown-{n}" for n in range(9000))], unseen) == 1000
+    assert settle(backend, "accomplice", [*ids[:1000], *(f"unknown-{n}" for n in range(9000))], offline_to) == 1000
     for start in range(0, 1000, 100):
-        backend.enqueue([large(f"re-{unseen}-{start + n}", (start + n) % APPLICATIONS) for n in range(100)], 100)
+        backend.enqueue([large(f"re-{offline_to}-{start + n}", (start + n) % APPLICATIONS) for n in range(100)], 100)
 
 
 def test_counting_and_paging_through_everybody(backend):

@@ -65,7 +65,7 @@ def outcomes(recorder: Any, app: App) -> None:
     channel.receive({"action": "auth", "key": app.key, "outcomes": ""})
     world.settle()
     [sent] = world.notify(app, {"puid": world.grant(CARL, app), "message": "Your move", "outcome": True})
-    world.services.outcomes.end(app.id, [sent["id"]], "expired")
+    world.services.outcomes.record_end(app.id, [sent["id"]], "expired")
     world.settle()
     recorder.add("OutcomeFrame", channel.raw[-1])
     path = f"/myapps/{app.id}/webhook"

@@ -129,8 +129,8 @@ function operations.puids(user, ids)
   return found
 end
 
--- unseen: "all", or a list of PUIDs.
-function operations.discard_received(user, ids, unseen, at)
+-- offline_to: "all", or a list of PUIDs.
+function operations.discard_received(user, ids, offline_to, at)
   local named, count = {}, 0
   for index, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do
     local puid = facts and string.match(facts, ' (.*)$')
@@ -140,11 +140,11 @@ function operations.discard_received(user, ids, unseen, at)
     end
   end
   local hide = {}
-  if unseen ~= 'all' then
-    for _, puid in ipairs(unseen) do hide[puid] = true end
+  if offline_to ~= 'all' then
+    for _, puid in ipairs(offline_to) do hide[puid] = true end
   end
   for puid, some in pairs(named) do
-    local hidden = unseen == 'all' or hide[puid]
+    local hidden = offline_to == 'all' or hide[puid]
     count = count + (hidden and queues.mark_received(user, puid, some, at) or not hidden and queues.discard(user, puid, some) or 0)
   end
   return count

@@ -165,15 +165,17 @@ class RedisMailbox(RedisInbox, Mailbox):
     def first_position(self, user: str, puid: str) -> int | None:
         return self._call("first_position", (user,), puid) or None
 
-    def discard_received(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
-        hidden = None if unseen is None else set(unseen)
+    def discard_received(self, user: str, ids: Sequence[str], offline_to: Collection[str] | None, at: int) -> int:
+        hidden = None if offline_to is None else set(offline_to)
         return sum(self._call("discard_received", (user,), user, some, self._hidden(user, some, hidden), at) for some in slices(ids))
 
-    def _hidden(self, user: str, ids: Sequence[str], unseen: set[str] | None) -> Any:
+    def _hidden(self, user: str, ids: Sequence[str], offline_to: set[str] | None) -> Any:
         """Return the PUIDs whose notifications remain counted, in the form the script takes; a large set is reduced to those of ``ids``."""
-        if unseen is None:
+        if offline_to is None:
             return "all"
-        return list(unseen if len(unseen) <= MAX_PER_OPERATION else unseen.intersection(self._call("puids", (user,), user, ids)))
+        return list(
+            offline_to if len(offline_to) <= MAX_PER_OPERATION else offline_to.intersection(self._call("puids", (user,), user, ids))
+        )
 
     def cancel(self, user: str, puid: str, id_: str) -> bool:
         return bool(self._call("cancel", (user,), user, puid, id_))

@@ -146,18 +146,18 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         return min((position for query in lowest if (position := connection.scalar(query)) is not None), default=None)
 
     @transaction()
-    def discard_received(self, connection: Connection, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
+    def discard_received(self, connection: Connection, user: str, ids: Sequence[str], offline_to: Collection[str] | None, at: int) -> int:
         named = (table.c.user == user, table.c.id.in_(ids))
-        hidden = named if unseen is None else (*named, table.c.puid.in_(unseen))
+        hidden = named if offline_to is None else (*named, table.c.puid.in_(offline_to))
         count = 0
-        if unseen is None or unseen:
+        if offline_to is None or offline_to:
             kept = (table.c.position, table.c.id, table.c.user, table.c.puid, table.c.expires_at)
             moved = delete(table).where(*hidden).returning(*kept)
             rows = [{**row, "taken_at": at} for row in connection.execute(moved).mappings()]
             count = len(rows)
             if rows:
                 connection.execute(insert(received_unseen), rows)
-        return count + (0 if unseen is None else NOTIFICATIONS.delete(connection, *named))
+        return count + (0 if offline_to is None else NOTIFICATIONS.delete(connection, *named))
 
     @transaction(erasing=True)
     def purge(self, connection: Connection, user: str) -> int:
