@@ -99,8 +99,8 @@ def test_a_flood_that_ends_at_once_delays_no_outcome_of_another_application(scen
         scene.world.notify(scene.app, *[{"puid": scene.puid, "ttl": 60, "outcome": True} for _ in range(50)])
     scene.world.notify(other, {"puid": puid, "ttl": 60, "outcome": True})
     ended: list[str] = []
-    end = scene.world.services.outcomes.record_end
-    monkeypatch.setattr(scene.world.services.outcomes, "end", lambda appid, ids, outcome: (ended.append(appid), end(appid, ids, outcome)))
+    record_end = scene.world.services.outcomes.record_end
+    monkeypatch.setattr(scene.world.services.outcomes, "record_end", lambda appid, *rest: (ended.append(appid), record_end(appid, *rest)))
     wait(scene, 61)
     assert other.id in ended[:2]
     assert len(told(scene, scene.app)) == 100

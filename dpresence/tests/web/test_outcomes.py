@@ -245,11 +245,11 @@ def test_outcomes_that_left_the_mailbox_while_a_process_ended_are_found(scene: S
     absent(scene)
     outcomes = scene.world.services.outcomes
     with monkeypatch.context() as patch:  # the process that stored it ended before anything else
-        patch.setattr(outcomes, "place", lambda *_: None)
+        patch.setattr(outcomes, "record_positions", lambda *_: None)
         [first] = scene.send(topic="score", idempotency="1")
     assert scene.send(topic="score", idempotency="1") == [first]
     with monkeypatch.context() as patch:
-        patch.setattr(outcomes, "end", lambda *_: None)
+        patch.setattr(outcomes, "record_end", lambda *_: None)
         [second] = scene.send(topic="score", idempotency="2")
     scene.pass_by(60)
     assert scene.outcomes(first, second) == ["0 dropped"]
