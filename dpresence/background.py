@@ -7,10 +7,9 @@ import random
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import gevent
-
 from .errors import BackendUnavailable
 from .identity.oidc_client import OidcClient
+from .rounds import sleep_until_round
 from .runtime import RuntimeMeasures
 from .service import Services
 from .service.looks import SECONDS as LOOK_SECONDS
@@ -86,7 +85,7 @@ def warn_of_development() -> None:
 def _repeat(name: str, seconds: float, job: Callable[[], object]) -> None:
     enter_job()
     while True:
-        gevent.sleep(seconds * random.uniform(1 - _JITTER, 1))  # noqa: S311 a jitter, not a secret
+        sleep_until_round(seconds * random.uniform(1 - _JITTER, 1))  # noqa: S311 a jitter, not a secret
         try:
             job()
         except BackendUnavailable as error:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import gc
 from time import perf_counter
 
-import gevent
-
 from .measures import Histogram
+from .rounds import sleep_until_round
 from .tasks import Task
 
 LAG_INTERVAL = 0.5
@@ -47,9 +46,7 @@ class RuntimeMeasures:
 
     def _measure_lag(self) -> None:
         while True:
-            due = perf_counter() + LAG_INTERVAL
-            gevent.sleep(LAG_INTERVAL)
-            self.lag.observe(max(0.0, perf_counter() - due))
+            self.lag.observe(sleep_until_round(LAG_INTERVAL))
 
     def _on_collection(self, phase: str, info: dict[str, int]) -> None:
         if info["generation"]:

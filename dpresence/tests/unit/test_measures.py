@@ -83,7 +83,7 @@ def test_a_blocked_event_loop_is_a_lag() -> None:
     runtime.start()
     try:
         gevent.sleep(0)
-        time.sleep(2 * LAG_INTERVAL)  # blocks the loop, as a bug would
+        time.sleep(3 * LAG_INTERVAL)  # blocks the loop, as a bug would
         gevent.sleep(0.01)
         assert sum(runtime.lag.counts) == 1
         assert runtime.lag.total > 0.9 * LAG_INTERVAL
