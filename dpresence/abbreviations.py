@@ -10,7 +10,7 @@ from .suffixes import KNOWN, endings
 
 _LIST = """
     Bros Capt Cia Co Col Corp Cv Dipl Dott Dr Dra Drs Fc Fr Ft Gebr Gen Gs Hnos Hon Inc Ing Ir Jr Lt Ltd Ltda Maj Mlle Mme Mr Mrs Ms Msgr
-    Mt No Nr Pgs Prof Profa Pt Pty Pvt Rev San Sgt Sig Sr Sra St Sta Ste Ths Tic Tp Ts Ud Vol
+    Mt No Nr Pgs Prof Profa Pt Pty Pvt Rev San Sgt Sig Sr Sra St Sta Ste Ths Tic Tp Ts Ud Univ Vol
 """
 ABBREVIATIONS = frozenset(_LIST.split())
 """Abbreviations that people write with a dot and without a space, without accents. They are spelled so, or in capitals."""
@@ -19,7 +19,7 @@ CASELESS = ("\u0e1a\u0e08\u0e01", "\u0e14\u0e23", "\u0936\u094d\u0930\u0940")
 PARTICLES = ("al", "de", "do", "la", "na", "so", "to", "za")
 """Words, and ends of abbreviations, before a name: ``J.de Vries``, ``C.so Vittorio``."""
 
-_SEPARATOR = regex.compile("[.·•・･°]")
+_SEPARATOR = regex.compile("[.·•・･°／]")
 _IDEOGRAM = r"[\p{Ideographic}\p{Hiragana}\p{Katakana}\p{Hangul}]"
 _INITIAL = rf"(?:\p{{Lu}}|(?!{_IDEOGRAM}|\p{{Latin}})\p{{L}}\p{{M}}*)"
 _CASELESS = rf"(?:(?!{_IDEOGRAM})\p{{Lo}}\p{{M}}*)"
@@ -37,7 +37,7 @@ _NAMES = regex.compile(
     | (?:\p{{Lu}}\p{{Ll}}{{0,4}}\.)+ (?: N[oO](?=\.) | (?i:no)(?=[.:\s]*\p{{N}}) )                      # Cad.No:5
     | (?:\p{{Lu}}\p{{L}}*\.)+ (?:ve|VE) (?=\s+\p{{Lu}})                                             # San.ve Tic.
     | (?=\p{{Greek}}*[ΓΔΘΛΞΠΣΦΨΩγδζηθλμξπςσφχψω]) \p{{Greek}}+\. (?:ΑΕ|ΑΒΕΕ|ΕΕ|ΕΠΕ|ΙΚΕ|ΟΕ)           # Λάμδα.ΕΕ
-    | (?:ADO|ASP|ML|VB)\.NET | [BDM]\.Sc | C[oO]\.(?:ID|IL|IN|JP|KR|NZ|TH|UK|ZA)
+    | (?:ADO|ASP|ML|VB)\.NET | [BDM]\.Sc | S\.Pt | C[oO]\.(?:ID|IL|IN|JP|KR|NZ|TH|UK|ZA)
     | (?P<word>[\p{{Lu}}\p{{N}}][\p{{L}}\p{{N}}]*+) (?:(?!\.){_SEPARATOR.pattern} (?P<word>\p{{Lu}}\p{{L}}{{2,}}+))+    # Köln·Berlin
     )
     (?! {_REST} | \.[\p{{L}}\p{{S}}] )

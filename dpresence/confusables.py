@@ -17,7 +17,7 @@ _MAX_EXPANSION = 4
 _DOTS = regex.compile(r"[lL]?[.·]+")
 # Signs that are read as a dot between letters: all but pictures and those that people write between letters.
 _SIGN = (
-    r"(?V1:[[\p{P}\p{S}]--[\x00-\x7f\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Sc}´′×\uff01-\uff0e\uff10-\uff60]"
+    r"(?V1:[[\p{P}\p{S}]--[\x00-\x7f\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Sc}、﹑،؛՝፣´′×\uff01-\uff0e\uff10-\uff60]"
     r"--[\p{Extended_Pictographic}\p{InArrows}\p{InDingbats}\p{InMiscellaneous_Symbols}]||[⚪⚫⚬⏺▪▫◾◽⒈-⒛🄀٠۰ꓸ\U0001d16dㆍॱꞏᐧ丶ࢇᐤᣞᣟº]])"
 )
 # Characters that people write for Latin letters because of their shape. UTS 39 compares few of them with Latin letters.
@@ -40,9 +40,9 @@ _ENDS = r"""
 _BETWEEN_LABELS = regex.compile(
     rf"""(?xi)
     (?<=[\p{{L}}\p{{M}}\p{{N}}{"".join(_LETTERS)}]) {_SIGN} \p{{M}}* (?=[\p{{L}}{"".join(_LETTERS)}]\S|\p{{N}})
-    (?! (?<={_ASIAN}.|[·・･]) {_ASIAN}++(?!\p{{Latin}})                                         # 将棋•囲碁, Web・デザイン
-      | (?<={_OTHER}[،؛؟۔।॥՝։።፣၊။]) {_OTHER}++(?!\p{{Latin}})                                     # शुभ।भारत
-      | (?<={_ASIAN}[・･]|{_ASIAN}.(?=\w{{3}})) (?!(?:com|net|org)\b) (?-i:[A-Z][A-Za-z]*)\b    # データ・AI
+    (?! (?<={_ASIAN}.|[·・･]) {_ASIAN}{{1,48}}+(?!\p{{Latin}})                                         # 将棋•囲碁, Web・デザイン
+      | (?<={_OTHER}[؟۔।॥։።၊။]) {_OTHER}{{1,48}}+(?!\p{{Latin}})                                     # शुभ।भारत
+      | (?<={_ASIAN}[^。｡]|{_ASIAN}.(?=\w{{3}})) (?!(?:com|net|org)\b) (?-i:[A-Z][A-Za-z]*)\b    # データ・AI
       | (?<={_ASIAN}／) \w                                                                      # 写真／photo
       | (?:{_ENDS})\b )
     """
@@ -75,11 +75,11 @@ _WITH_GREEK = regex.compile(r"[A-Z]+[\u03b1-\u03c9]")
 
 def composed(text: str) -> str:
     """Return a text composed (NFC), without invisible characters, and with full stops for what stands for them: ``․``."""
-    return text if text.isascii() else "".join(map(_with_dots, unicodedata.normalize("NFC", _UNSEEN.sub("", text))))
+    return text if text.isascii() else "".join(map(_full_stops, unicodedata.normalize("NFC", _UNSEEN.sub("", text))))
 
 
 @lru_cache(maxsize=4096)
-def _with_dots(char: str) -> str:
+def _full_stops(char: str) -> str:
     plain = unicodedata.normalize("NFKC", char)
     if len(plain) > _MAX_EXPANSION:
         return plain[0]  # as U+FDFA stands for 18 characters

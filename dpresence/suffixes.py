@@ -14,13 +14,12 @@ _SPECIAL = frozenset({"alt", "example", "internal", "invalid", "local", "localho
 KNOWN = frozenset({"app", "biz", "com", "dev", "edu", "gov", "info", "int", "mil", "net", "org", "xyz", "ком", "\u043e\u0440\u0433"})
 """Suffixes that everybody knows and that are no words, or are rather taken for a suffix than for a word."""
 
-_INCOMPLETE = {f"{suffix[:at]}?{suffix[at + 1 :]}": suffix for suffix in KNOWN for at in range(len(suffix) - 1)}
+_LOOKS = {f"{suffix[:at]}?{suffix[at + 1 :]}": suffix for suffix in KNOWN for at in range(len(suffix) - 1)} | {"сом": "com"}
+"""What looks like one of these: with a sign for a letter, and in small Cyrillic letters that look like Latin capitals."""
 _NO_LETTER = regex.compile(r"[^A-Za-z0-9.-]")
 _TWO_LETTERS = regex.compile(r"[A-Za-z].*[A-Za-z]")
 _AS_LETTERS = [str.maketrans(*pair) for pair in (("013457I", "oleastl"), ("013457I", "oieastl"), ("l", "i"))]
 _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
-_SMALL_CAPITALS = str.maketrans("вкмнт", "bkmht")
-"""Small Cyrillic letters that look like Latin capitals."""
 
 
 @lru_cache(maxsize=4096)
@@ -32,8 +31,8 @@ def endings(label: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def _top_levels(label: str) -> list[str]:
     """Return the top-level domains that a label is or looks like: itself, and ``com`` for ``corn``, ``c0m``, ``c☺m`` and ``сом``."""
-    known = (label.lower().translate(_SMALL_CAPITALS), _INCOMPLETE.get(_NO_LETTER.sub("?", label.lower())))
-    return [*filter(_is_top_level, _spellings(label)), *(one for one in known if one in KNOWN)]
+    small = label.lower()
+    return [*filter(_is_top_level, _spellings(label)), *filter(None, map(_LOOKS.get, (small, _NO_LETTER.sub("?", small))))]
 
 
 def _spellings(label: str) -> list[str]:

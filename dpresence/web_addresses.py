@@ -20,7 +20,7 @@ _OF_HOSTS = frozenset({"app", "dev"})
 """Known suffixes that hosts below a domain have as names as well: ``my.app.example.org``."""
 _SIGN_FOR_LETTER = r"(?<=\.[\p{L}\p{N}]{0,2})[\p{P}--[.\-/]](?=[\p{L}\p{N}]{1,3}(?![\p{L}\p{N}]))"
 """Punctuation in a label as short as the suffixes that everybody knows: ``c@m``."""
-_LABEL = rf"(?:[\p{{L}}\p{{M}}\p{{N}}\p{{S}}\p{{Pc}}-]|{_SIGN_FOR_LETTER})+"
+_LABEL = rf"(?=[^\s.]*[\p{{L}}\p{{N}}\P{{ASCII}}])(?:[\p{{L}}\p{{M}}\p{{N}}\p{{S}}\p{{Pc}}-]|{_SIGN_FOR_LETTER})+"
 _RUN = regex.compile(rf"(?V1){_LABEL}(?:\.{_LABEL})+")
 _INNER_MARK = regex.compile(r"(?<=\S)[\u200e\u200f\u061c](?=\S)")
 _RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")

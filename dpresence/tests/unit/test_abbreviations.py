@@ -117,8 +117,9 @@ HONEST = """
     100_кв.км  500_куб.см  Пн.Вт.  гос.во  и.о.директора  Παπαδόπουλος.ΑΕ  Αφοί.ΟΕ  Λάμδα.ΕΕ
     Art.Nr._123  Tel.Nr.  Org.nr._5  Cad.No:5  Sok.No:3  H.No._5  H.No.5  H.No.  Ref.no._5  Mah.Sok.No:_3  Best.-Nr._7
     Dr.med.  Dr.med._Müller  Dipl.Ing.  TS.BS._Nguyễn  S.A.de_C.V.  J.de_Vries  M.de_Souza  C.so_Vittorio  Sig.na_Rossi  S.to_Stefano
-    Dr.med.dent.  Dr.med.univ.  Dr.rer.nat.  S.r.l.  Sp.z_o.o.  d.o.o.  A.Ş.  e.V.  i.d.R.  т.е.  100_кв.м  ул.Мира
-    р.Волга  о.Сахалин  пл.Победы
+    Univ.Prof._Köhler  Widodo,_S.Pt  CAD／CAM工程師
+    Dr.med.dent.  Dr.med.univ.  Dr.rer.nat.  S.r.l.  Sp.z_o.o.  d.o.o.  A.Ş.  e.V.  i.d.R.  т.е.  100_кв.м
+    ул.Мира      р.Волга  о.Сахалин  пл.Победы
     Avda.Sol  Sr.Pérez  Dña.Ana  ks.Jan  MUDr.Nová  ifj.Nagy  TP.HCM  Cty.TNHH  ด.ช.สมชาย  د.أحمد  ش.م.م  ג.כהן  주.회사  김.이.박
     ΔΕΗ.ΑΕ  Νέα.ΙΚΕ
     San.ve_Tic.  M.Sc._Chess  B.Sc_Physics

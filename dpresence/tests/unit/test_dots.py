@@ -114,7 +114,8 @@ HONEST = """
     你好。世界  你好｡世界  将棋。将棋。中国  こんにちは。みんな  新曲。Love  안녕。한국  شکریہ\N{ARABIC FULL STOP}پاکستان
     ジョン・スミス  ｼﾞｮﾝ･ｽﾐｽ  ポイント・クラウド  データ・AI  カフェ・Bar  Web・デザイン  卡尔·马克思  乔治·W·布什  가ㆍ나  将棋•囲碁
     Chess_·_Go  Chess·Go·Shogi  A·B  3·5  ●_com  bank_●_com
-    Sibi\u0140la  Para\u0140lel  Gal·les  tou·te·s  collaborateur·rice·s  Ärzt·innen  Bürger·in  AI・クラウド  ポイント＆クラウド
+    Sibi\u0140la  Para\u0140lel  Gal·les  tou·te·s  collaborateur·rice·s  Ärzt·innen  Bürger·in  한국·미국·EU  AI・クラウド
+    WEB、API、APP  Mac、Windows  apps、website、products  报告、AI  ポイント＆クラウド
     東京、大阪  राम।श्याम  जय।भारत  صدى،قطر  Love☆Live  Love♪Live  Rock♥Live  café☆bar  Café✿Bar  Rock→Pop  Love♡Life
     Tom×Jerry  Nike×Dior  O´Dell  20°C
     360°Media  5€/h  Kilo–Watt  24／7  1⁄2  Nº1  1ºB  D.ª_Ana  C.ª_SA

@@ -192,7 +192,7 @@ def test_an_address_that_is_shown_in_the_reverse_order_is_found(mark: str) -> No
         "C#/VB.NET",
         "AC/DC", "and/or", "bank/com", "1\u20442", "24\uff0f7", "\u5199\u771f\uff0fphoto", "Chess \u2022 Go",
         "\u043a\u0430\u0444\u0435\u2022\u0431\u0430\u0440",
-        "\u5c07\u68cb\u3002\u68cb", "\u0661\u0660\u0660 \u0643\u062a\u0627\u0628", "hello.thing.", "well-known.thing",
+        "\u5c07\u68cb\u3002\u68cb", "\u0661\u0660\u0660 \u0643\u062a\u0627\u0628", "hello.thing.", "`.zip`", "_.rest", "well-known.thing",
     ],
 )  # fmt: skip
 def test_names_with_dots_that_are_no_addresses_pass(text: str) -> None:
@@ -263,6 +263,8 @@ WORST += [
     "http://@" * 32,
     "2001:db8:" * 29,
     "Dr." * 84,
+    "\u318d" * 254,
+    "a.\u00a1x\u00a1x\u00a1x" * 32,
     "\u531a\u30edc." * 64,
     "\u597d\u3002" * 127,
     "\ufdfa\u00b7" * 125,
