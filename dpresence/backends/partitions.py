@@ -37,6 +37,8 @@ def load_tracker(settings: Settings, clock: Clock, directory: Directory, server:
     from .tracker.redis_values import Epochs
 
     names = _names(settings.redis, directory)
+    if settings.redis.partitions != len(names):
+        log.warning("redis.partitions = %d: set %d, as the tracker was split", settings.redis.partitions, len(names))
     placement = Placement(settings, clock, directory, server)
     return PartitionedTracker(placement.open(names), Epochs.partition_of, placement.relocate)
 
@@ -107,12 +109,16 @@ class Placement:
     def relocate(self) -> Sequence[RedisTracker] | None:
         """Let each part continue at the server where its partition is now; return all parts if the tracker was split.
 
-        :raises SettingError: a server is not supported; its partitions stay where they are.
+        :raises SettingError: a server is not supported, or the number of partitions is another; its partitions stay where they are.
         :raises BackendUnavailable: a server or the database does not answer; the partitions of other servers were relocated.
         """
         names = self.names()
         if len(names) > len(self._names) == 1:
             return self._split(names)
+        if len(names) != len(self._names):
+            raise SettingError(
+                f"the database has {len(names)} partitions, not {len(self._names)}: it was restored, so restart this process"
+            )
         errors: list[BackendUnavailable | SettingError] = []
         for number, name in enumerate(names):
             if name != self._names[number]:

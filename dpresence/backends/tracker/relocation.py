@@ -44,7 +44,7 @@ class Relocation:
             try:
                 self._relocate()
             except SettingError as error:
-                log.error("a partition cannot be used at its new server: %s", error)
+                log.error("partitions cannot be followed: %s", error)
             except BackendUnavailable:  # the server has a line in the log; a refused call, or the next renewal, requests it again
                 pass
             gevent.sleep(PAUSE_SECONDS)

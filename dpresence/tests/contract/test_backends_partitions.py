@@ -87,9 +87,10 @@ def test_another_number_of_partitions_stops_a_start(settings):
     assert str(caught.value) == "redis.partitions = 8: must be 4, as at the first start with this database"
 
 
-def test_an_ini_of_before_the_split_of_the_tracker_is_accepted(settings, redis_server, second):
+def test_an_ini_of_before_the_split_of_the_tracker_is_accepted_with_a_warning(settings, redis_server, second, caplog):
     load(settings, FakeClock()).close()
     backends = load(replace(settings, redis=replace(settings.redis, urls=(), partitions=1)), FakeClock())
+    assert "redis.partitions = 1: set 4, as the tracker was split" in caplog.messages
     assert load_servers(backends) == [redis_name(server.url) for server in (redis_server, second)] * 2
     backends.close()
 

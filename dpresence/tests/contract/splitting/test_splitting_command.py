@@ -22,6 +22,7 @@ def command(settings, directory, tmp_path, capsys):
         captured = capsys.readouterr()
         return status, captured.out.splitlines(), captured.err
 
+    run.ini = str(ini)
     return run
 
 
@@ -36,13 +37,17 @@ def test_the_command_splits_and_lists(processes, name, command):
     assert command("move", "1", "--to", name) == (1, [], f"dpresence: partition 1 is at {name} already\n")
 
 
-def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, users, name, redis_server, splitter_of, command):
+def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, users, name, redis_server, splitter_of, command, capsys):
     repeat = "repeat `dpresence partitions split --into N`"
     bring(processes[0], users)
     assert not split_until(splitter_of, 5)
     assert command("list")[1] == [f"0  {name}  the tracker is being split"]
     pass_lock(redis_server)
     assert command("list")[1] == [f"0  {name}  a split was interrupted: {repeat} to finish it, or with `--into 1` to take it back"]
+    assert main(["--ini", command.ini, "check"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "redis.url: the Redis refuses the tracker: it is being split, or `dpresence partitions split` finishes that"
+    ]
     assert command("move", "0", "--to", name)[2].startswith("dpresence: the tracker has one partition, which cannot be moved: see ")
     assert command("split", "--into", "1") == (0, ["the tracker has 1 partition"], "")
     assert not split_until(splitter_of, 12)

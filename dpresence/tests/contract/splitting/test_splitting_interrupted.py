@@ -142,12 +142,13 @@ def test_what_cannot_be_split_is_refused(processes, directory, splitter_of, name
 
 
 def test_a_database_from_before_the_split_lets_the_tracker_begin_anew_with_a_second_call(
-    settings, processes, users, redis_server, directory, splitter_of
+    settings, processes, users, redis_server, directory, splitter_of, caplog
 ):
     bring(processes[0], users)
     splitter_of().split(PARTITIONS)
     for tracker in processes:
-        tracker.close()
+        eventually(lambda tracker=tracker: tracker.devices(users[0]))
+    processes[1].close()
     row = tables.partitions
 
     def restore(connection):
@@ -155,6 +156,10 @@ def test_a_database_from_before_the_split_lets_the_tracker_begin_anew_with_a_sec
         connection.execute(row.insert().values(number=0, server=""))
 
     directory.database.run(restore)
+    processes[0].renew()
+    told = "the database has 1 partitions, not 4: it was restored, so restart this process"
+    eventually(lambda: f"partitions cannot be followed: {told}" in caplog.messages)
+    processes[0].close()
     with pytest.raises(BackendUnavailable) as caught:
         check_partitions(settings, FakeClock())
     assert caught.value.reason == "refuses the tracker: it is being split, or `dpresence partitions split` finishes that"
