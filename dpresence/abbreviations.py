@@ -24,14 +24,16 @@ _IDEOGRAM = r"[\p{Ideographic}\p{Hiragana}\p{Katakana}\p{Hangul}]"
 _INITIAL = rf"(?:\p{{Lu}}|(?!{_IDEOGRAM}|\p{{Latin}})\p{{L}}\p{{M}}*)"
 _CASELESS = rf"(?:(?!{_IDEOGRAM})\p{{Lo}}\p{{M}}*)"
 _CAPITALISED = r"(?:[A-Z][A-Za-z]{2,}+|(?!\p{Latin})\p{Lu}(?:(?!\p{Latin})\p{L}){2,}+)"
+_FIRST = rf"(?:(?:\L<short>|{_INITIAL}|[0-9]{{1,2}})\.)"
 _REST = r"[\p{L}\p{M}\p{N}\p{S}\p{Pc}-]"
 _NAMES = regex.compile(
     rf"""(?x)
     (?<![^\s\p{{Ps}}\p{{Pi}}"'/,;:&+|!?])  # nothing stands before it that is read as a letter or a dot
     (?:
-      (?:(?:\L<short>|{_INITIAL}|[0-9]{{1,2}})\.)+ (?: (?P<word>{_CAPITALISED}{_REST}*+) | (?:\L<particles>)(?=\s+\p{{Lu}}) )
-    | (?:(?:\L<short>|{_CASELESS}|[0-9]{{1,2}})\.)+ [\p{{Lo}}\p{{M}}]{{2,}}+                           # 1.游戏
-    | (?:\L<short>\.)+ (?: (?:AG|AS|BV|KG|ME|SA|SC|SE|SL|VI) | (?:(?P<word>\p{{L}}{{2,4}})\.)+ )     # Co.KG, Dr.med.
+      {_FIRST}+ (?: (?P<word>{_CAPITALISED}{_REST}*+) | (?:\L<particles>)(?=\s+\p{{Lu}}) )
+    | {_FIRST}* (?:\L<short>|{_CASELESS}|[0-9]{{1,2}})\. [\p{{Lo}}\p{{M}}]{{2,}}+                           # 1.游戏
+    | {_FIRST}* \L<short>\. (?:AG|AS|BV|KG|ME|SA|SC|SE|SL|VI)                                      # Co.KG
+    | {_FIRST}* \L<short>\. (?:med\.(?:dent|univ|vet)|(?P<word>\p{{L}}{{2,3}})) (?=\.)             # Dr.med.
     | [0-9]{{1,2}}\. (?:AC|MC|SC|SV|TC)                                                           # 1.SC Feucht
     | (?:[\p{{L}}\p{{M}}\p{{N}}]+\.)+ (?i:nr) (?=\.|[:\s]*\p{{N}})                                    # Art.Nr. 5
     | (?:\p{{Lu}}\p{{Ll}}{{0,4}}\.)+ (?: N[oO](?=\.) | (?i:no)(?=[.:\s]*\p{{N}}) )                      # Cad.No:5

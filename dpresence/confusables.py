@@ -58,7 +58,7 @@ _FRAMED = {chr(first + at): chr(97 + at) for first in (0x1F150, 0x1F170, 0x1F1E6
 """Letters in black circles and squares, and those of flags, which have no decomposition."""
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:")
 
-_LONGEST = 48
+_LONGEST = 32
 """Characters of a label in which a suffix ends."""
 _FORM = (
     r"[[\p{NFKC_QC=No}\p{Lm}[\p{Latin}&&\p{Lo}]ʘɁꞋꞌ]"

@@ -65,6 +65,8 @@ READ_AS = {
     "T.Me. Login": "t.me",
     "X.Ai.": "x.ai",
     "Dr.med.com.": "dr.med.com",
+    "Dr.DHL.de. Login": "dr.dhl.de",
+    "Dr.med.DE.": "dr.med.de",
     "Dr.ebay.live": "dr.ebay.live",
     "paypal.UK Co.UK": "paypal.uk",
     "\u03a1\u0391\u03a5\u03a1\u0391\u0399.\u0395\u0395": "paypal.ee",
