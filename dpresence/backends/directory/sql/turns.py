@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, exists, select
-
-from ...sql.tables import applications
+from sqlalchemy import Connection, Select, Table, exists, func, literal, select
 
 _AT_ONCE = 20
 """Maximum number of applications in one claim while more is due than it takes."""
 _LOOKED_AT = 500
-"""Maximum number of applications that one claim looks at then."""
+"""Maximum number of applications that one claim looks at then: those that have anything in the table, due or not."""
 
 
 def claim(connection: Connection, query: Select[Any], table: Table, now: int, limit: int, after: str) -> tuple[list[Any], str]:
@@ -33,9 +31,12 @@ def claim(connection: Connection, query: Select[Any], table: Table, now: int, li
 
 def _next_applications(connection: Connection, table: Table, now: int, after: str, most: int) -> tuple[Sequence[str], str]:
     """Return up to ``most`` applications that have anything due, and the one after which to continue."""
-    some = select(applications.c.id).where(applications.c.id > after).order_by(applications.c.id).limit(_LOOKED_AT).subquery()
-    is_due = exists().where(table.c.appid == some.c.id, table.c.due_at <= now)
-    found = connection.execute(select(some.c.id, is_due).order_by(some.c.id)).all()
+    steps = select(func.min(table.c.appid).label("appid"), literal(1).label("number"))
+    some = (steps.where(table.c.appid > after) if after else steps).cte("some", recursive=True)
+    following = select(func.min(table.c.appid)).where(table.c.appid > some.c.appid).scalar_subquery()
+    some = some.union_all(select(following, some.c.number + 1).where(some.c.appid.is_not(None), some.c.number < _LOOKED_AT))
+    is_due = exists().where(table.c.appid == some.c.appid, table.c.due_at <= now)
+    found = connection.execute(select(some.c.appid, is_due).where(some.c.appid.is_not(None)).order_by(some.c.appid)).all()
     due = [appid for appid, its_due in found if its_due][:most]
     if len(due) == most:
         return due, due[-1]
