@@ -15,6 +15,8 @@ from .errors import CloseCode
 from .model import Notification, Offset, Status
 
 REPLACED = "replaced by a newer connection of this device"
+PROOF_BYTES = 8
+"""Size of ``DeviceSession.digest``. Another assertion with the same one would count as repeated, and renew nothing."""
 
 
 class DeliveryProgress:
@@ -59,7 +61,7 @@ class DeviceSession(Struct, gc=False, eq=False):
     :ivar provider_session: key of the identity provider's session that an assertion belongs to, or None. Only the hub changes it.
     :ivar began_at: when that sign-in began, in milliseconds since the epoch.
     :ivar revision: revision of the account at the sign-in.
-    :ivar digest: digest of the last assertion or ticket; empty after a device credential.
+    :ivar digest: first bytes of the digest of the last assertion or ticket; empty after a device credential.
     :ivar ends_at: ``Clock.monotonic()`` at which the session ends.
     """
 

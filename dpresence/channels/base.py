@@ -12,8 +12,8 @@ from msgspec import UNSET, Struct, UnsetType
 from ..clock import Clock
 from ..errors import BadAction, CloseCode, Refused
 from ..messages import KoReply, OkReply, action_of, encode, id_of, or_unset
-from ..metrics import Metrics
-from ..settings import ChannelSettings
+from ..service import Services
+from ..settings import Settings
 from .channel import Channel, ChannelConnection
 from .frames import text_frame
 
@@ -29,14 +29,14 @@ class JsonChannel(Channel):
     A handler that may block passes its work to ``defer``. A ``Refused`` error of a handler is answered with a KO frame.
     """
 
-    __slots__ = ("_bad_frame_times", "_clock", "_metrics", "_settings", "_sign_in_deadline", "connection")
+    __slots__ = ("_bad_frame_times", "_clock", "_services", "_settings", "_sign_in_deadline", "connection")
 
     connection: ChannelConnection
 
-    def __init__(self, settings: ChannelSettings, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, services: Services, settings: Settings, clock: Clock) -> None:
+        self._services = services
         self._settings = settings
         self._clock = clock
-        self._metrics = metrics
         self._bad_frame_times: deque[float] | None = None
         self._sign_in_deadline: float | None = None
 
@@ -76,7 +76,7 @@ class JsonChannel(Channel):
 
     def restart_sign_in_deadline(self, seconds: float) -> None:
         """Set the sign-in deadline to ``channels.sign_in_seconds`` after ``seconds`` from now."""
-        self._sign_in_deadline = self._clock.monotonic() + seconds + self._settings.sign_in_seconds
+        self._sign_in_deadline = self._clock.monotonic() + seconds + self._settings.channels.sign_in_seconds
 
     def signed_in(self) -> None:
         """Clear the sign-in deadline."""
@@ -97,7 +97,7 @@ class JsonChannel(Channel):
     def refuse(self, refused: Refused, text: str) -> None:
         """Answer KO, and count malformed frames."""
         self.send(KoReply.to(id_of(text), refused, self.next_ticket()))
-        self._metrics.refused(refused.errno)
+        self._services.metrics.refused(refused.errno)
         if refused.errno in _BAD_FRAME_ERRNOS:
             self._count_bad_frame()
 
@@ -127,7 +127,7 @@ class JsonChannel(Channel):
 
     def _count_bad_frame(self) -> None:
         if self._bad_frame_times is None:
-            self._bad_frame_times = deque(maxlen=self._settings.bad_frames)
+            self._bad_frame_times = deque(maxlen=self._settings.channels.bad_frames)
         now = self._clock.monotonic()
         self._bad_frame_times.append(now)
         if len(self._bad_frame_times) == self._bad_frame_times.maxlen and now - self._bad_frame_times[0] < _BAD_FRAME_WINDOW_SECONDS:

@@ -60,14 +60,17 @@ class Channel(ABC):
     exception is logged and closes this connection with 1011; other connections are not affected.
     """
 
-    __slots__ = ("limits",)
+    __slots__ = ()
 
     kind: ClassVar[str] = "channel"
     """Its name in the log."""
     counted: ClassVar[bool] = True
     """Its end counts as that of a channel in the figures."""
-    limits: FrameLimits
-    """Limits on the frames of the peer; the connection reads them once, when it starts."""
+
+    @property
+    @abstractmethod
+    def limits(self) -> FrameLimits:
+        """Limits on the frames of the peer; the connection reads them once, when it starts."""
 
     @property
     def peer(self) -> Mapping[str, str] | None:

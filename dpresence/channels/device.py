@@ -8,8 +8,8 @@ from functools import partial
 
 from msgspec import UnsetType
 
-from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, NoCredentials, Refused, SessionEnded, WrongField
+from ..hub import PROOF_BYTES
 from ..messages import (
     Acknowledge,
     Cleared,
@@ -26,11 +26,9 @@ from ..messages import (
     parse,
 )
 from ..model import Notification, digest_of
-from ..service import Services
 from ..service.device_sessions import check_email
-from ..settings import Settings
 from .device_updates import UpdatingChannel, try_parse_update
-from .frame_limits import frame_limits
+from .frame_limits import FrameLimits, frame_limits
 
 
 class DeviceChannel(UpdatingChannel):
@@ -40,10 +38,11 @@ class DeviceChannel(UpdatingChannel):
 
     kind = "device"
 
-    def __init__(self, services: Services, settings: Settings, clock: Clock) -> None:
-        super().__init__(services, settings, clock)
-        channels = settings.channels
-        self.limits = frame_limits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
+    @property
+    def limits(self) -> FrameLimits:
+        """See ``Channel``."""
+        channels = self._settings.channels
+        return frame_limits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
 
     # -- frames
 
@@ -77,7 +76,7 @@ class DeviceChannel(UpdatingChannel):
         session = self.session
         if not session.user:
             self.defer(partial(self._sign_in, frame), text)
-        elif frame.assertion is not None and digest_of(frame.assertion) != session.digest:
+        elif frame.assertion is not None and digest_of(frame.assertion)[:PROOF_BYTES] != session.digest:
             self.defer(lambda: self._renew(frame), text)
         elif self._services.devices.can_update_now(session.user):
             self._update(frame)
@@ -178,7 +177,7 @@ class DeviceChannel(UpdatingChannel):
         """Apply the pending status when it is due; close the channel when its session has ended."""
         if not self.session.user:
             return super().tick()
-        now, end, limit = self._clock.monotonic(), self.session.ends_at + self._all_settings.identity.renewal_seconds, self._status_limit
+        now, end, limit = self._clock.monotonic(), self.session.ends_at + self._settings.identity.renewal_seconds, self._status_limit
         if limit is not None and limit.take_due(now):
             self.connection.defer(self._try_pending)
         if now >= end:
@@ -226,7 +225,7 @@ class DeviceChannel(UpdatingChannel):
 
     def room_for(self, notifications: Sequence[Notification]) -> int:
         """Return how many notifications, at least one, fit into a quarter of the send buffer."""
-        most, size = self._all_settings.channels.send_buffer_bytes // 4, 0
+        most, size = self._settings.channels.send_buffer_bytes // 4, 0
         for count, item in enumerate(notifications if len(notifications) > 1 else ()):
             size += len(encode(notifications_frame([item], self.session.acknowledges, {})))
             if size > most and count:

@@ -24,12 +24,10 @@ try_parse_update = try_parser(StatusUpdate)
 class UpdatingChannel(JsonChannel):
     """The part of a device's channel that changes the status."""
 
-    __slots__ = ("_all_settings", "_services", "_status_limit", "_ticket", "_update_unconfirmed", "session")
+    __slots__ = ("_status_limit", "_ticket", "_update_unconfirmed", "session")
 
     def __init__(self, services: Services, settings: Settings, clock: Clock) -> None:
-        super().__init__(settings.channels, clock, services.metrics)
-        self._services = services
-        self._all_settings = settings
+        super().__init__(services, settings, clock)
         self._status_limit: StatusLimit | None = None  # None before the first change
         self._ticket: str | None = None  # the next ticket, until an answer carries it
         self._update_unconfirmed = False  # the result of the last tracker call is unknown
@@ -147,7 +145,7 @@ class UpdatingChannel(JsonChannel):
 
     def _limit(self) -> StatusLimit:
         if self._status_limit is None:
-            presence = self._all_settings.presence
+            presence = self._settings.presence
             self._status_limit = StatusLimit(rate_rule(presence.status_rate, presence.status_burst))
         return self._status_limit
 

@@ -16,7 +16,7 @@ from ..service.app_sessions import AppSession
 from ..service.scheduling import yield_to_loop
 from ..settings import Settings
 from .base import JsonChannel
-from .frame_limits import frame_limits
+from .frame_limits import FrameLimits, frame_limits
 
 CHECK_SECONDS = 60
 """Interval at which a channel's key is checked: the end of a key's overlap sends no signal, and a signal may be lost."""
@@ -34,18 +34,13 @@ class FeedChannel(JsonChannel):
     """
 
     __slots__ = (
-        *("_appid", "_check_at", "_outcome_position", "_outcomes_requested", "_services", "_session", "_snapshot_due"),
+        *("_appid", "_check_at", "_outcome_position", "_outcomes_requested", "_session", "_snapshot_due"),
         *("following", "offset"),
     )
 
     def __init__(self, appid: str, services: Services, settings: Settings, clock: Clock) -> None:
-        super().__init__(settings.channels, clock, services.metrics)
-        channels = settings.channels
-        self.limits = frame_limits(
-            channels.appservice_frame_bytes, channels.appservice_frame_rate, channels.appservice_frame_burst, channels.fragments
-        )
+        super().__init__(services, settings, clock)
         self._appid = appid
-        self._services = services
         self._session: AppSession | None = None
         self._check_at = 0.0
         self._outcome_position: int | None = None  # position up to which outcomes were sent, None if the channel did not ask for them
@@ -53,6 +48,14 @@ class FeedChannel(JsonChannel):
         self._snapshot_due = False  # a snapshot must be sent, though it may be delayed
         self.following = False  # all updates up to ``offset`` were sent, and the fan-out sends the next ones
         self.offset: Offset = None
+
+    @property
+    def limits(self) -> FrameLimits:
+        """See ``Channel``."""
+        channels = self._settings.channels
+        return frame_limits(
+            channels.appservice_frame_bytes, channels.appservice_frame_rate, channels.appservice_frame_burst, channels.fragments
+        )
 
     def begin(self, session: AppSession, reply: AuthReply, outcomes_after: int | None = None) -> None:
         """Send ``reply``, then the missed updates or a snapshot, then new updates. Blocks.
@@ -62,7 +65,7 @@ class FeedChannel(JsonChannel):
         self._outcome_position = outcomes_after
         self._session = session
         self._check_at = self._clock.monotonic()  # check at the next tick: a deactivation may have overtaken the sign-in
-        self._metrics.counted[f"feed_starts {reply.recovery}"] += 1
+        self._services.metrics.counted[f"feed_starts {reply.recovery}"] += 1
         self.signed_in()
         self.send(reply)
         if session.offset is not None:

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import random
+from binascii import b2a_base64
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -145,7 +146,7 @@ class Gate:
 
     def new_id(self) -> str:
         """Return an unguessable id, unique in this process, for a new connection."""
-        return f"{next(self._ids):x}-{os.urandom(6).hex()}"
+        return f"{next(self._ids):x}-{b2a_base64(os.urandom(6), newline=False).decode()}"
 
     def limit_to_files(self, files: int) -> None:
         """Lower the limits of connections to the limit of open files.

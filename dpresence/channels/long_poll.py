@@ -89,7 +89,7 @@ class LongPoll(FeedChannel):
         snapshots, application, unfinished = self._services.snapshots, self._session.application, self._session.unfinished
         self._services.feeds.raise_while_delayed(application)
         if unfinished is None:
-            self._metrics.counted["feed_starts snapshot"] += 1
+            self._services.metrics.counted["feed_starts snapshot"] += 1
         frames = snapshots.frames(application, unfinished or snapshots.begin(application), page)
         if page is None:
             return SnapshotBody(self, frames)
@@ -161,7 +161,7 @@ class LongPoll(FeedChannel):
 
     def _refusal(self, refused: Refused) -> bytes:
         self.status, body = refused.status, encode(Refusal.of(refused))
-        self._metrics.refused(refused.errno)
+        self._services.metrics.refused(refused.errno)
         return answer_head(self.connection, f"{refused.status} {responses[refused.status]}", CONTENT_TYPE, len(body)) + body
 
     @property

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, OtherEmail, WrongField
-from ..hub import REPLACED, DevicePort, Hub
+from ..hub import PROOF_BYTES, REPLACED, DevicePort, Hub
 from ..messages import OverrideUpdate, StatusUpdate
 from ..model import canonical_email, digest_of
 from ..settings import IdentitySettings
@@ -21,7 +21,7 @@ from .sign_in import SignIn
 class VerifiedSignIn(Struct, frozen=True):
     """A verified assertion, ticket or device credential.
 
-    :param digest: its digest; a device may repeat it in later frames. Empty if a repetition is verified again.
+    :param digest: the first bytes of its digest; a device may repeat it in later frames. Empty if a repetition is verified again.
     :param sign_outs: ``Hub.sign_outs`` before the verification, by which ``confirm`` detects a sign-out since.
     """
 
@@ -67,7 +67,7 @@ class DeviceSessions:
             sign_in, digest = self._pairings.sign_in(frame.assertion, address, device), b""  # each frame that contains it renews it
         else:
             sign_in = self._accounts.sign_in(frame.assertion, address, device, frame.ticket)
-            digest = sign_in.digest or digest_of(frame.assertion)
+            digest = (sign_in.digest or digest_of(frame.assertion))[:PROOF_BYTES]
         if user not in ("", sign_in.account.id):
             raise OtherEmail()
         return VerifiedSignIn(sign_in, digest, sign_outs)

@@ -31,6 +31,8 @@ from dpresence.settings import ServerSettings, Settings
 class Echo(Channel):
     """Sends everything back; a few words make it do more."""
 
+    limits = None  # each has its own
+
     def __init__(self, limits, app):
         self.limits = limits
         self.app = app

@@ -142,7 +142,7 @@ def test_no_imports_form_a_circle() -> None:
 def test_the_imports_are_found() -> None:
     found = set(ours())
     assert {("errors", "model")} & found == set()
-    assert {("service.grants", "backends.directory"), ("channels.device", "service"), ("app", "background"), ("views", "messages")} <= found
+    assert {("service.grants", "backends.directory"), ("channels.base", "service"), ("app", "background"), ("views", "messages")} <= found
     assert ("app", "identity.development_token") in found  # one for the type checker only
     assert "=sqlalchemy" in set(imports("backends.directory.sql", MODULES["backends.directory.sql"]))
 
