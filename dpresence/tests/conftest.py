@@ -34,7 +34,7 @@ class Scheduling(LoadFileScheduling):
         file: str = super()._split_scope(nodeid)
         folder, _, name = file.rpartition("/")
         if folder.endswith("/browser"):
-            return f"{folder}, {'first' if name < 'test_h' else 'second'} half"
+            return f"{folder}, {'first' if name < 'test_p' else 'second'} half"
         if name == "test_internal_errors.py":
             return f"{file}, {nodeid.rpartition('-')[2]}"
         return nodeid if name in ONE_BY_ONE else file

@@ -11,7 +11,7 @@ from dpresence.tests.live.clients import Application, Person
 from .conftest import Scene
 from .support import Browser
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.faults]
 
 
 def slow(*values: object) -> object:

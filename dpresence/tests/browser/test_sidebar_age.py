@@ -10,7 +10,7 @@ from .conftest import Scene
 from .sidebar import BACKOFF_SECONDS, LOST, Stage, names
 from .support import Browser
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.faults]
 
 NOT_NOW = "The lists below were read less than a minute ago."
 

@@ -28,8 +28,8 @@ def application(service: Service) -> Iterator[Application]:
         yield activate(service.origin, site)
 
 
-@pytest.mark.parametrize("examples", [1, pytest.param(5, marks=pytest.mark.faults)])
-def test_every_generated_call_is_answered_as_the_document_says(application: Application, examples: int) -> None:
+@pytest.mark.faults
+def test_every_generated_call_is_answered_as_the_document_says(application: Application) -> None:
     from .generated_calls import make_all  # its libraries take half a second to load
 
-    assert set(make_all(application, examples)) >= {200, 201, 204, 400, 401, 403, 404, 405}
+    assert set(make_all(application, examples=5)) >= {200, 201, 204, 400, 401, 403, 404, 405}
