@@ -14,7 +14,8 @@ local function copy_score(prefix, target, key, user)
   if score then call('ZADD', target .. key, score, user) end
 end
 
-return function(prefix, fence)
+-- Return the steps, by name, for a tracker with this prefix and fence.
+local function steps_of(prefix, fence)
   local steps = {}
 
   -- items: names of keys without the prefix, each with a target
@@ -77,3 +78,5 @@ return function(prefix, fence)
 
   return steps
 end
+
+return steps_of
