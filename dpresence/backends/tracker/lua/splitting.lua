@@ -14,6 +14,17 @@ local function copy_score(prefix, target, key, user)
   if score then call('ZADD', target .. key, score, user) end
 end
 
+-- Return the processes that have devices in a record, some perhaps twice; none of a damaged one, which "records.lua" repairs later.
+local function processes_of(key)
+  local found, got, text = {}, pcall(call, 'GET', key)
+  local read, record = pcall(cmsgpack.unpack, got and text or '')
+  local devices = read and type(record) == 'table' and record.devices
+  for _, device in pairs(type(devices) == 'table' and devices or {}) do
+    if type(device) == 'table' and type(device.process) == 'string' then found[#found + 1] = device.process end
+  end
+  return found
+end
+
 -- Return the steps, by name, for a tracker with this prefix and fence.
 local function steps_of(prefix, fence)
   local steps = {}
@@ -29,10 +40,9 @@ local function steps_of(prefix, fence)
       local user, target = unpack(item)
       copy(prefix .. 'user:' .. user, target .. 'user:' .. user)
       copy_score(prefix, target, 'postponed', user)
-      local read, record = pcall(cmsgpack.unpack, call('GET', prefix .. 'user:' .. user) or '')
-      for _, device in pairs(read and type(record) == 'table' and record.devices or {}) do
-        call('SADD', target .. 'users:' .. device.process, user)
-        copy_score(prefix, target, 'grace:' .. device.process, user)
+      for _, process in ipairs(processes_of(prefix .. 'user:' .. user)) do
+        call('SADD', target .. 'users:' .. process, user)
+        copy_score(prefix, target, 'grace:' .. process, user)
       end
     end
   end

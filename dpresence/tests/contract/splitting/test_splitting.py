@@ -180,6 +180,24 @@ def test_a_damaged_feed_is_rebuilt_afterwards(processes, users, redis_server, sp
     assert len(seen(one, "chess")) == len(users)
 
 
+def test_a_damaged_record_is_repaired_afterwards(processes, users, redis_server, splitter_of):
+    one, two = processes
+    bring(one, users)
+    client = redis_server.client
+    damaged = [(b"garbage", users[0]), (b"\x81\xa7devices\x01", users[2]), (b"\x81\xa7devices\x81\xa1a\x80", users[4])]
+    for text, user in damaged:
+        client.set(f"dpresence:t:user:{user}", text)
+    client.delete(f"dpresence:t:user:{users[6]}")
+    client.sadd(f"dpresence:t:user:{users[6]}", "a set")
+    splitter_of().split(PARTITIONS)
+    followed(one, two)
+    listener, lost = SignalListener(two), users[:8:2]
+    assert [two.devices(user) for user in lost] == [[]] * 4
+    assert {("forgotten", user) for user in lost} <= set(listener.received())
+    bring(one, lost)
+    assert [two.status(user) for user in users] == ["online"] * len(users)
+
+
 def test_large_feeds_are_copied_completely(processes, splitter_of):
     one, two = processes
     users = [f"user-{number}" for number in range(1600)]
