@@ -19,6 +19,7 @@ from .channel import Channel
 from .connection_base import ConnectionBase
 from .connection_scheduler import IDLE
 from .frame_limits import FrameLimits
+from .frame_receiver import EMPTY_BYTES
 from .session_log import log_end
 from .wire import LOST, OPEN, State
 
@@ -115,11 +116,16 @@ class Connection(ConnectionBase):
             if now >= at:
                 self._pinged_at, at = now, now + presence.ping_seconds
                 gate.pinged.append(self)
-                self.send_frame(PING)
+                self._write(PING)
         elif now >= (at := pinged + presence.pong_seconds):
             return self._tick_busy(now)
-        end: float | None = self.call_guarded(channel.tick)
-        return now if end is None else min(at, end)
+        try:
+            end = channel.tick()
+        except BaseException:  # as ``call_guarded``
+            self.log_failure()
+            self.close(CloseCode.INTERNAL_ERROR, "internal error")
+            return now
+        return at if at < end else end
 
     def _tick_busy(self, now: float) -> float:
         """Check all deadlines; see ``tick``."""
@@ -174,7 +180,7 @@ class Connection(ConnectionBase):
         if channel is None or self.state is not OPEN or self.discards:
             return False
         now = self._gate.clock.monotonic()
-        payload = self.small_text(data, now)
+        payload = self.small_text(data, now) if len(data) > EMPTY_BYTES else None
         if payload is None:
             return self.take_pong(data, now)
         try:

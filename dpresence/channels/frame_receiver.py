@@ -11,8 +11,10 @@ from .frame_limits import FrameLimits
 from .frames import Event, Parser, Violation, is_pong, small_text
 
 _NEVER = -math.inf
-_EMPTY_BYTES = 6
+EMPTY_BYTES = 6
 """Size of a peer's frame without payload, which is nearly always a pong."""
+_EMPTY_PONG = b"\x8a\x80"
+"""First bytes of a masked pong without payload, the answer to our pings."""
 
 
 class FrameReceiver:
@@ -51,7 +53,7 @@ class FrameReceiver:
 
         This takes a token.
         """
-        payload = small_text(data, self._limits.message_bytes) if self._parser is None and len(data) > _EMPTY_BYTES else None
+        payload = small_text(data, self._limits.message_bytes) if self._parser is None else None
         if payload is None:
             return None
         if self.frames_full_at <= now:  # as ``_take_frame``, without the calls
@@ -63,7 +65,7 @@ class FrameReceiver:
 
     def take_pong(self, data: bytes, now: float) -> bool:
         """Handle ``data`` and return True if it is exactly one pong that neither ``Parser`` nor the rate refuses; else return False."""
-        if self._parser is not None or not is_pong(data):
+        if self._parser is not None or not ((len(data) == EMPTY_BYTES and data[:2] == _EMPTY_PONG) or is_pong(data)):
             return False
         if self.frames_full_at <= now:  # as ``_take_frame``, without the calls
             self.frames_full_at = now + self._limits.rule.interval

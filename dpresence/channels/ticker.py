@@ -53,7 +53,10 @@ class Ticker:
         due: dict[AdmittedConnection, None] = dict.fromkeys((*self._silent(now), *gate.connections.due(now)))
         for index, connection in enumerate(due, 1):
             if connection.bucket is not None:  # it has not ended since
-                self._tick(connection, now)
+                try:
+                    gate.connections.settle(connection, connection.tick(now))
+                except BaseException:  # the others are ticked all the same
+                    self._end(connection)
             if not index % self.SLICE:
                 yield_to_loop()
                 now = gate.clock.monotonic()
@@ -65,13 +68,6 @@ class Ticker:
         """Yield the connections that have not answered a ping in time."""
         while self._pinged and self._pinged[0][0] <= now:
             yield from (connection for connection in self._pinged.popleft()[1] if connection.awaits_pong)
-
-    def _tick(self, connection: AdmittedConnection, now: float) -> None:
-        """Tick one connection; if that raises, end it and go on with the others."""
-        try:
-            self._gate.connections.settle(connection, connection.tick(now))
-        except BaseException:
-            self._end(connection)
 
     def _end(self, connection: AdmittedConnection) -> None:
         """End a connection whose tick has failed. If that fails too, remove it, so that the failure is logged only once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 
 PING, PONG = b"\x89\x00", frame(10)
+MOST_CALLS = 21
+"""Maximum number of Python functions for a ping with its pong, those of the round and of the fake clock included."""
 
 
 class Timed(Channel):
@@ -104,6 +107,24 @@ def test_an_idle_connection_is_ticked_once_for_each_ping(site: Site) -> None:
         site.answer(PONG)
     assert ticks[2:] == [1] * 18, "the first ping comes at a random time, up to a fifth sooner"
     assert site.channel.code is None
+
+
+def test_a_ping_with_its_pong_takes_few_calls(site: Site) -> None:
+    """Calls are most of what an idle device costs, and unlike time they can be counted anywhere."""
+    site.pass_seconds(25)
+    assert site.received() == PING
+    site.answer(PONG)
+    site.clock.advance(25)
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, argument: calls.append(frame.f_code.co_qualname) if event == "call" else None)
+    try:
+        site.ticker._tick_due()
+        site.peer.send(PONG)
+        site.connection.on_readable()
+    finally:
+        sys.setprofile(None)
+    assert site.received() == PING and not site.connection.awaits_pong
+    assert len(calls) <= MOST_CALLS, calls
 
 
 def test_a_connection_that_is_admitted_but_not_started_is_ticked_in_every_round(site: Site) -> None:
