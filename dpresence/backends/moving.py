@@ -17,7 +17,7 @@ REPEAT = "repeat `dpresence partitions move {0} --to {1}` to finish it, or with 
 
 SPLITTING = "the tracker is being split"
 HALF_SPLIT = "a split was interrupted: repeat `dpresence partitions split --into N` to finish it, or with `--into 1` to take it back"
-SPLIT = "the tracker was split, and its former keys have not been deleted: repeat `dpresence partitions split --into N`"
+SPLIT = "the tracker was split, and its former keys have not been deleted: repeat `dpresence partitions split --into {0}`"
 
 
 class MoveRefused(Exception):
@@ -43,7 +43,7 @@ def describe(move: PartitionMove, servers: Sequence[str], is_held: bool) -> str:
     :param is_held: whether a mover holds its locks.
     """
     if not move.source:
-        return SPLITTING if is_held else SPLIT if len(servers) > 1 else HALF_SPLIT
+        return SPLITTING if is_held else SPLIT.format(len(servers)) if len(servers) > 1 else HALF_SPLIT
     if is_held:
         return f"a move from {move.source} to {move.target} is under way"
     switched = servers[move.partition] == move.target

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..errors import BackendUnavailable
 from .directory import Directory, PartitionMove
-from .moving import HALF_SPLIT, Moved, MoveRefused
+from .moving import Moved, MoveRefused, describe
 from .tracker.moving_place import Lost
 from .tracker.splitting_place import SplittingPlace
 
@@ -32,7 +32,7 @@ class Splitter:
         self._id = secrets.token_hex(8)
 
     def split(self, count: int) -> Moved:
-        """Split the tracker, or finish an earlier call; with a count of 1, take that one back.
+        """Split the tracker, or finish an earlier call; with a count of 1, take that one back, if the directory was not switched.
 
         :raises MoveRefused: the tracker stays as it is.
         :raises SettingError: the server is not supported.
@@ -55,6 +55,8 @@ class Splitter:
         present, move = len(self._directory.partitions()), self._directory.partition_move()
         if move is None and (present > 1 or count == 1):
             raise MoveRefused(f"the tracker has {present} partition{'s' if present > 1 else ''} already")
+        if move and present > 1 and count != present:
+            raise MoveRefused(f"--into {count}: {describe(move, self._directory.partitions(), False)}")
         began, keys = time.monotonic(), 0
         move = self._begin(move)
         try:
@@ -93,9 +95,11 @@ class Splitter:
 
     def _finish(self, place: SplittingPlace, move: PartitionMove) -> float:
         """Delete the former keys after the switch, or open the tracker again; return when it was open (monotonic seconds)."""
+        advice = "see `dpresence partitions list`"
         try:
             move = self._take_over(move)
-            is_split = len(self._directory.partitions()) > 1
+            servers = self._directory.partitions()
+            is_split, advice = len(servers) > 1, describe(move, servers, False)
             place.reconnect()
             if not is_split:
                 place.step("open")
@@ -109,4 +113,4 @@ class Splitter:
             self._directory.end_partition_move(move.id)
             return opened
         except BackendUnavailable as error:
-            raise BackendUnavailable(f"the split has not ended: {HALF_SPLIT}") from error
+            raise BackendUnavailable(f"the split has not ended: {advice}") from error

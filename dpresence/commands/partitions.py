@@ -27,7 +27,13 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     moving.add_argument("partition", type=int, help="its number")
     moving.add_argument("--to", metavar="URL", required=True, help="the other server: a URL, or its name as `partitions list` shows it")
     splitting = add(group, common, "split", "split a tracker of one partition into several, while the service runs", _split)
-    splitting.add_argument("--into", type=int, metavar="N", required=True, help="number of partitions; 1 takes an interrupted split back")
+    splitting.add_argument(
+        "--into",
+        type=int,
+        metavar="N",
+        required=True,
+        help="number of partitions; 1 takes back a split that was interrupted while it copied",
+    )
     replacing = add(group, common, "replace", "let a server have all partitions of one that is gone, without copying", _replace)
     replacing.add_argument("old", metavar="OLD", help="the server that is gone, or whose address has changed: its name or a URL")
     replacing.add_argument("new", metavar="NEW", help="the server that has its data: a URL, or its name")
@@ -85,9 +91,9 @@ def _split(options: argparse.Namespace, context: Context) -> None:
     count = len(context.directory.partitions())
     text = f"the tracker has {count} partition{'s' if count > 1 else ''}"
     if split.keys:
-        text += (
-            f": {split.keys} keys were copied, and it did not answer for {split.seconds:.2f} s. Set redis.partitions = {count} in every ini"
-        )
+        text += f": {split.keys} keys were copied, and it did not answer for {split.seconds:.2f} s"
+    if count > 1:
+        text += f". Set redis.partitions = {count} in every ini"
     context.output.write(text, partitions=count, server=server, keys=split.keys, seconds=round(split.seconds, 3))
 
 

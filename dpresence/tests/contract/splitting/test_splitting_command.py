@@ -52,9 +52,11 @@ def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, us
     assert command("split", "--into", "1") == (0, ["the tracker has 1 partition"], "")
     assert not split_until(splitter_of, 12)
     pass_lock(redis_server)
-    state = f"the tracker was split, and its former keys have not been deleted: {repeat}"
+    state = "the tracker was split, and its former keys have not been deleted: repeat `dpresence partitions split --into 4`"
     assert command("list")[1][0] == f"0  {name}  {state}"
     for number in ("0", "1"):
         assert command("move", number, "--to", name)[2] == f"dpresence: partition 0 has to be where it belongs first: {state}\n"
-    assert command("split", "--into", str(PARTITIONS)) == (0, [f"the tracker has {PARTITIONS} partitions"], "")
+    for number in ("1", "8"):
+        assert command("split", "--into", number) == (1, [], f"dpresence: --into {number}: {state}\n")
+    assert command("split", "--into", "4") == (0, ["the tracker has 4 partitions. Set redis.partitions = 4 in every ini"], "")
     assert command("list") == (0, [f"{number}  {name}" for number in range(PARTITIONS)], "")

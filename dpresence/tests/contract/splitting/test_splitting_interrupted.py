@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dpresence.backends import check_partitions, load
@@ -92,6 +94,46 @@ def test_a_switch_that_is_committed_although_its_answer_was_lost_stands(
     assert (len(directory.partitions()), directory.partition_move()) == (PARTITIONS, None)
     assert not keys(redis_server)[0]
     assert_goes_on(processes, users)
+
+
+ENDED = "the split has not ended: "
+
+
+@pytest.mark.parametrize(
+    ("copied", "text"),
+    [
+        (False, "a split was interrupted: repeat `dpresence partitions split --into N` to finish it, or with `--into 1` to take it back"),
+        (True, "the tracker was split, and its former keys have not been deleted: repeat `dpresence partitions split --into 4`"),
+    ],
+)
+def test_the_error_of_a_split_that_has_not_ended_says_what_can_be_done(processes, users, splitter_of, copied, text):
+    bring(processes[0], users)
+
+    class Unavailable(SplittingPlace):
+        def split(self, count, users_of):
+            if copied:
+                return super().split(count, users_of)
+            raise BackendUnavailable
+
+        def clear(self):
+            raise BackendUnavailable
+
+        delete_partitions = clear if not copied else SplittingPlace.delete_partitions
+
+    with pytest.raises(BackendUnavailable, match=f"^{re.escape(ENDED + text)}$"):
+        splitter_of(Unavailable).split(PARTITIONS)
+
+
+def test_the_error_of_a_split_of_which_the_directory_says_nothing_refers_to_the_list(processes, users, directory, splitter_of, monkeypatch):
+    bring(processes[0], users)
+
+    def fail(*arguments):
+        raise BackendUnavailable
+
+    monkeypatch.setattr(directory, "split_partition", fail)
+    monkeypatch.setattr(directory, "take_over_partition_move", fail)
+    with pytest.raises(BackendUnavailable, match=f"^{ENDED}see `dpresence partitions list`$"):
+        splitter_of().split(PARTITIONS)
 
 
 def test_a_frozen_call_changes_nothing_after_another_one_has_gone_on(processes, users, redis_server, directory, splitter_of):
