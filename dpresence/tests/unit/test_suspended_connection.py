@@ -146,7 +146,12 @@ def test_an_answer_that_fails_closes_the_connection(pair: Pair) -> None:
 
 def test_ticks_wait_for_the_answer(pair: Pair) -> None:
     ticks: list[int] = []
-    pair.channel.tick = lambda: ticks.append(1)  # type: ignore[method-assign]
+
+    def tick() -> float:
+        ticks.append(1)
+        return 0.0
+
+    pair.channel.tick = tick  # type: ignore[method-assign]
     pair.receive("slow")
     pair.connection.tick(0)
     assert ticks == []
