@@ -39,11 +39,11 @@ def load_tracker(settings: Settings, clock: Clock, directory: Directory, server:
     names = _names(settings.redis, directory)
     if settings.redis.partitions != len(names):
         log.warning("redis.partitions = %d: set %d, as the tracker was split", settings.redis.partitions, len(names))
-    placement = Placement(settings, clock, directory, server)
+    placement = PartitionServers(settings, clock, directory, server)
     return PartitionedTracker(placement.open(names), Epochs.partition_of, placement.relocate)
 
 
-class Placement:
+class PartitionServers:
     """The partitions and their servers, which the directory names.
 
     :param server: connections to the server of ``redis.url``, None if nothing else has opened any.

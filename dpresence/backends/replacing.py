@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable
 from .directory import Directory
-from .moving import MoveRefused, describe
-from .tracker.moving_place import Place
+from .partition_moves import MoveRefused, describe, refuse_lost_lock, require_lock
+from .tracker.partition_keys import PartitionKeys
 from .tracker.redis_server import signal_moved
 
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ class Replacement:
     """Replaces one server.
 
     :param server_of: returns the connections to a server of this name.
-    :param place_of: see ``Mover``.
+    :param keys_of: see ``Mover``.
     """
 
     def __init__(
-        self, directory: Directory, server_of: Callable[[str], ConnectionFactory], place_of: Callable[[str, int, str], Place]
+        self, directory: Directory, server_of: Callable[[str], ConnectionFactory], keys_of: Callable[[str, int, str], PartitionKeys]
     ) -> None:
         self._directory = directory
         self._server_of = server_of
-        self._place_of = place_of
+        self._keys_of = keys_of
         self._id = secrets.token_hex(8)
 
     def replace(self, old: str, new: str, begins_empty: bool = False) -> Replaced:
@@ -61,17 +61,17 @@ class Replacement:
         there = tuple(number for number, server in enumerate(servers) if server == old)
         if not there:
             raise MoveRefused(f"{old}: no partition is there, see `dpresence partitions list`")
-        with ExitStack() as opened:
-            places = {number: opened.enter_context(self._place_of(new, number, self._id)) for number in there}
-            if not all(place.lock() for place in places.values()):
-                raise MoveRefused(f"another call moves a partition to {new}, or was interrupted less than 15 s ago")
+        with ExitStack() as opened, refuse_lost_lock():
+            keys = {number: opened.enter_context(self._keys_of(new, number, self._id)) for number in there}
+            for each in keys.values():
+                require_lock(each, f"moves a partition to {new}")
             self._refuse_running(old, new)
-            empty = tuple(number for number, place in places.items() if not place.has_data())
+            empty = tuple(number for number, each in keys.items() if not each.has_data())
             self._refuse_empty(new, () if begins_empty else empty)
             if not self._directory.replace_partition_server(old, new):
                 raise MoveRefused("another call has moved a partition at the same time")
-            for place in places.values():
-                place.step("open")
+            for each in keys.values():
+                each.step("open")
         self._signal()
         return Replaced(there, empty)
 

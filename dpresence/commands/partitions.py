@@ -16,7 +16,7 @@ from ..settings.allowed import redis_name, redis_url
 from .context import CommandFailed, Context, Subparsers, add, add_group
 
 if TYPE_CHECKING:
-    from ..backends.tracker.moving_place import Place
+    from ..backends.tracker.partition_keys import PartitionKeys
 
 
 def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -44,30 +44,33 @@ def _list(_: argparse.Namespace, context: Context) -> None:
     servers, move = _stored(context), context.directory.partition_move()
     closed = refused_partitions(context.settings.redis, servers)
     for number, server in enumerate(servers):
-        opens = f"move {number} --to {server}` opens it" if len(servers) > 1 else "split --into N` lets it begin anew"
-        state = f"closed: `dpresence partitions {opens}" if number in closed else ""
+        state = ""
         if move and move.partition == number:
             state = _state(context, move, servers)
+        elif number in closed:
+            opens, result = (f"move {number} --to {server}", "opens it") if len(servers) > 1 else ("split --into N", "lets it start empty")
+            state = f"closed: `dpresence partitions {opens}` {result}"
         context.output.write(f"{number}  {server}{state and '  '}{state}", partition=number, server=server, state=state or "ok")
 
 
 def _state(context: Context, move: PartitionMove, servers: tuple[str, ...]) -> str:
-    from ..backends.moving import describe
+    from ..backends.partition_moves import describe
     from ..backends.tracker.redis_values import lock_key
 
     server, is_held = open_named(context.settings.redis, servers[move.partition]), False
     with suppress(BackendUnavailable):
-        is_held = bool(server.command("EXISTS", lock_key(server, move.partition if move.source else None)))
+        is_held = bool(server.command("EXISTS", lock_key(server, None if move.is_split else move.partition)))
     return describe(move, servers, is_held)
 
 
 def _move(options: argparse.Namespace, context: Context) -> None:
-    from ..backends.moving import Mover, MoveRefused
+    from ..backends.moving import Mover
+    from ..backends.partition_moves import MoveRefused
 
     _require_servers(context)
     target = _name("--to", options.to, context)
     try:
-        moved = Mover(context.directory, _place_of(context)).move(options.partition, target)
+        moved = Mover(context.directory, _keys_of(context)).move(options.partition, target)
     except MoveRefused as error:
         raise CommandFailed(str(error)) from None
     text = f"partition {options.partition} is at {target}"
@@ -77,15 +80,15 @@ def _move(options: argparse.Namespace, context: Context) -> None:
 
 
 def _split(options: argparse.Namespace, context: Context) -> None:
-    from ..backends.moving import MoveRefused
+    from ..backends.partition_moves import MoveRefused
     from ..backends.splitting import Splitter
-    from ..backends.tracker.splitting_place import SplittingPlace
+    from ..backends.tracker.split_keys import SplitKeys
 
     _require_servers(context)
     redis = context.settings.redis
     server = redis_name(redis.tracker_urls[0])
     try:
-        split = Splitter(context.directory, server, lambda name, mover: SplittingPlace(open_named(redis, name), mover)).split(options.into)
+        split = Splitter(context.directory, server, lambda name, mover: SplitKeys(open_named(redis, name), mover)).split(options.into)
     except MoveRefused as error:
         raise CommandFailed(str(error)) from None
     count = len(context.directory.partitions())
@@ -98,14 +101,14 @@ def _split(options: argparse.Namespace, context: Context) -> None:
 
 
 def _replace(options: argparse.Namespace, context: Context) -> None:
-    from ..backends.moving import MoveRefused
+    from ..backends.partition_moves import MoveRefused
     from ..backends.replacing import Replacement
 
     _require_servers(context)
     old = redis_name(options.old) if "://" in options.old else options.old
     new, redis = _name("NEW", options.new, context), context.settings.redis
     try:
-        replaced = Replacement(context.directory, partial(open_named, redis), _place_of(context)).replace(old, new, options.empty)
+        replaced = Replacement(context.directory, partial(open_named, redis), _keys_of(context)).replace(old, new, options.empty)
     except MoveRefused as error:
         raise CommandFailed(str(error)) from None
     for number in replaced.partitions:
@@ -113,10 +116,10 @@ def _replace(options: argparse.Namespace, context: Context) -> None:
         context.output.write(f"{number}  {new}{'  begins anew' if state == 'empty' else ''}", partition=number, server=new, state=state)
 
 
-def _place_of(context: Context) -> Callable[[str, int, str], Place]:
-    from ..backends.tracker.moving_place import Place
+def _keys_of(context: Context) -> Callable[[str, int, str], PartitionKeys]:
+    from ..backends.tracker.partition_keys import PartitionKeys
 
-    return lambda server, partition, mover: Place(open_named(context.settings.redis, server), partition, mover)
+    return lambda server, partition, mover: PartitionKeys(open_named(context.settings.redis, server), partition, mover)
 
 
 def _require_servers(context: Context) -> None:

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 from . import allowed
 from .declaration import refuse, setting
 
+MAX_PARTITIONS = 256
+"""Maximum of ``redis.partitions``."""
+
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
@@ -44,9 +47,9 @@ class RedisSettings:
     )
     partitions: int = setting(
         1,
-        "Partitions of the tracker's users, each on one server. Fixed at the first start; `dpresence partitions split` raises 1.",
+        "Partitions of the tracker's users, each on a server. Fixed at the first start; `dpresence partitions split` can replace 1, once.",
         low=1,
-        high=256,
+        high=MAX_PARTITIONS,
     )
     cluster: bool = setting(
         False,

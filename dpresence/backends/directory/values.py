@@ -104,13 +104,20 @@ class OutboxEntry:
 
 @dataclass(frozen=True)
 class PartitionMove:
-    """The move of a partition of the tracker from one server to another.
+    """The move of a partition of the tracker from one server to another, or the split of a tracker of one partition, which has no source.
 
     :param id: random; another one when a later call of the command has taken the move over.
-    :param source: name of the server.
+    :param partition: its number; 0 for a split.
+    :param source: name of the server; "" for a split.
+    :param target: name of the other server; that of the tracker for a split.
     """
 
     id: str
     partition: int
     source: str
     target: str
+
+    @property
+    def is_split(self) -> bool:
+        """True for the split of a tracker."""
+        return not self.source

@@ -15,7 +15,7 @@ from dpresence.backends.moving import Mover
 from dpresence.backends.partitions import open_named
 from dpresence.backends.redis.sentinels import Address
 from dpresence.backends.redis.watch import Watch
-from dpresence.backends.tracker.moving_place import Place
+from dpresence.backends.tracker.partition_keys import PartitionKeys
 from dpresence.commands.cli import main
 from dpresence.errors import BackendUnavailable
 from dpresence.model import GrantSet
@@ -86,7 +86,7 @@ def test_a_partition_moves_to_a_primary_by_its_name(groups, processes, settings)
     for user in users:
         connect(one, user=user, grants=(grant(user),))
     directory = load_directory(settings, FakeClock())
-    mover = Mover(directory, lambda server, partition, mover: Place(open_named(settings.redis, server), partition, mover))
+    mover = Mover(directory, lambda server, partition, mover: PartitionKeys(open_named(settings.redis, server), partition, mover))
     assert mover.move(0, f"{OTHER}:6379/0").keys > 1
     eventually(lambda: one.status(users[0]) == "online")
     assert groups[1].servers[groups[1].primary].client.keys("dpresence:{0}t:user:*")

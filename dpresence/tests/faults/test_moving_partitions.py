@@ -28,15 +28,15 @@ PARTITIONS, DEVICES, RATE = 4, 200, 100
 LOCK_SECONDS = 16
 KILLED = """
 import os, signal, sys
-from dpresence.backends.tracker.moving_place import Place
-left, step = int(sys.argv.pop(1)), Place.step
+from dpresence.backends.tracker.partition_keys import PartitionKeys
+left, step = int(sys.argv.pop(1)), PartitionKeys.step
 def killed(self, *arguments):
     global left
     left -= 1
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self, *arguments)
-Place.step = killed
+PartitionKeys.step = killed
 from dpresence.commands.cli import main
 sys.exit(main())
 """

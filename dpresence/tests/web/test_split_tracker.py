@@ -6,7 +6,7 @@ import pytest
 
 from dpresence.backends.partitions import open_named
 from dpresence.backends.splitting import Splitter
-from dpresence.backends.tracker.splitting_place import SplittingPlace
+from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.settings import RedisSettings
 from dpresence.settings.allowed import redis_name
 from dpresence.tests.waiting import eventually
@@ -28,7 +28,7 @@ def split(one: World, two: World, redis_server):
     def run() -> None:
         redis = RedisSettings(redis_server.url)
         directory, name = one.registry.backends.directory, redis_name(redis_server.url)
-        assert Splitter(directory, name, lambda server, mover: SplittingPlace(open_named(redis, server), mover)).split(3).keys > 1
+        assert Splitter(directory, name, lambda server, mover: SplitKeys(open_named(redis, server), mover)).split(3).keys > 1
         for world in (one, two):
             eventually(lambda world=world: len(world.registry.backends.tracker._parts) == 3)
             eventually(lambda world=world: not world.services.recovery.running())

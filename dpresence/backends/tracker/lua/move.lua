@@ -6,6 +6,7 @@
 --                  partition that is stopped; text: the partition is elsewhere. See open.lua
 local prefix, fence, lock, mover, lease, step = unpack(cmsgpack.unpack(ARGV[1]))
 local call = redis.call
+local stopped = require('stopped')
 local processes = prefix .. 'processes'
 local steps = {}
 
@@ -27,19 +28,11 @@ function steps.check()
   return call('TYPE', fence).ok == 'hash'
 end
 
--- Open the partition. Every process has to register again (generation 0); its lease continues, and the lease clock from its last time.
--- Keys beside a text are not all that the partition had (a database or a server was restored): the next registration deletes them.
+-- Open the partition. Keys beside a text are not all that it had (a database or a server was restored): the next registration deletes them.
 function steps.open()
   local kind = call('TYPE', fence).ok
   if kind == 'string' then call('UNLINK', prefix .. 'meta', processes) end
-  if kind == 'hash' then
-    local registered = call('HGETALL', fence)
-    for index = 1, #registered, 2 do
-      local ends = string.match(registered[index + 1], ' %S+$')
-      if ends then call('HSET', processes, registered[index], '0' .. ends) end
-    end
-    call('HDEL', prefix .. 'meta', 'time')
-  end
+  if kind == 'hash' then stopped.resume(fence, prefix) end
   call('DEL', fence)
 end
 
@@ -56,20 +49,17 @@ end
 function steps.dump(...)
   local items, size = {}, 0
   for index, key in ipairs({ ... }) do
-    local value, ttl = call('DUMP', key), call('PTTL', key)
+    local value, ttl = stopped.dump(key)
     size = size + #(value or '')
     if #items > 0 and size > MAX_BYTES then return { index - 1, #items, cmsgpack.pack(items) } end
-    if value then items[#items + 1] = { key, ttl == -1 and 0 or math.max(ttl, 1), value } end
+    if value then items[#items + 1] = { key, value, ttl } end
   end
   return { select('#', ...), #items, cmsgpack.pack(items) }
 end
 
 -- Store keys that were dumped.
 function steps.restore(dumped)
-  for _, item in ipairs(cmsgpack.unpack(dumped)) do
-    local key, ttl, value = unpack(item)
-    call('RESTORE', key, ttl, value, 'REPLACE')
-  end
+  for _, item in ipairs(cmsgpack.unpack(dumped)) do stopped.restore(unpack(item)) end
 end
 
 -- Only hold the lock.

@@ -1,11 +1,12 @@
--- Steps of the split of a tracker without partitions at one server: see backends/splitting.py and docs/decisions/0074-splitting.md.
+-- Steps of the split of a tracker of one partition at one server: see backends/splitting.py and docs/decisions/0074-splitting.md.
 -- Each one copies some keys to the partitions, which no process knows of yet. All are idempotent.
 -- target: prefix of the keys of a partition; packed: cmsgpack.
 local call = redis.call
+local stopped = require('stopped')
 
 local function copy(key, target)
-  local value, ttl = call('DUMP', key), call('PTTL', key)
-  if value then call('RESTORE', target, ttl == -1 and 0 or math.max(ttl, 1), value, 'REPLACE') end
+  local value, ttl = stopped.dump(key)
+  if value then stopped.restore(target, value, ttl) end
 end
 
 -- Copy a user's score in a sorted set.
@@ -70,19 +71,13 @@ local function steps_of(prefix, fence)
     end
   end
 
-  -- Copy what is known of the data and the processes, last. As when a moved partition is opened, every process has to register
-  -- again, its lease continues, and so does the lease clock; items: a target and a new epoch each.
+  -- Copy what is known of the data and the processes, last; items: a target and a new epoch each.
   function steps.copy_meta(packed)
-    local registered = call('HGETALL', fence)
     for _, item in ipairs(call('EXISTS', prefix .. 'meta') == 1 and cmsgpack.unpack(packed) or {}) do
       local target, epoch = unpack(item)
       copy(prefix .. 'meta', target .. 'meta')
       call('HSET', target .. 'meta', 'epoch', epoch)
-      call('HDEL', target .. 'meta', 'time')
-      for index = 1, #registered, 2 do
-        local ends = string.match(registered[index + 1], ' %S+$')
-        if ends then call('HSET', target .. 'processes', registered[index], '0' .. ends) end
-      end
+      stopped.resume(fence, target)
     end
   end
 

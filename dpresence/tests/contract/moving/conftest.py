@@ -7,7 +7,7 @@ import pytest
 from dpresence.backends import load_directory
 from dpresence.backends.moving import Mover
 from dpresence.backends.partitions import open_named
-from dpresence.backends.tracker.moving_place import Place
+from dpresence.backends.tracker.partition_keys import PartitionKeys
 from dpresence.settings import RedisSettings, Settings, StorageSettings
 from dpresence.settings.allowed import redis_name
 from dpresence.tests.support import FakeClock
@@ -55,7 +55,7 @@ def directory(settings, processes):
 
 @pytest.fixture
 def mover_of(settings, directory):
-    def make(kind: type[Place] = Place) -> Mover:
+    def make(kind: type[PartitionKeys] = PartitionKeys) -> Mover:
         return Mover(directory, lambda server, partition, mover: kind(open_named(settings.redis, server), partition, mover))
 
     return make

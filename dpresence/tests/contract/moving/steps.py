@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpresence.backends.tracker.moving_place import Place
+from dpresence.backends.tracker.partition_keys import PartitionKeys
 from dpresence.model import GrantSet
 
 from ..tracker_values import connect, grant
@@ -29,11 +29,11 @@ class Interrupted(BaseException):
     """The mover is killed."""
 
 
-def interrupted(at: int) -> type[Place]:
+def interrupted(at: int) -> type[PartitionKeys]:
     """Return places that execute so many steps and then no further one, as if their process was killed."""
     left = at
 
-    class Killed(Place):
+    class Killed(PartitionKeys):
         def step(self, name, *arguments):
             nonlocal left
             left -= 1

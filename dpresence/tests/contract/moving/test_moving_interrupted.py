@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dpresence.backends import check_partitions, load
-from dpresence.backends.moving import MoveRefused
+from dpresence.backends.partition_moves import MoveRefused
 from dpresence.backends.sql import tables
-from dpresence.backends.tracker.moving_place import Place
+from dpresence.backends.tracker.partition_keys import PartitionKeys
 from dpresence.errors import BackendUnavailable
 from dpresence.settings.allowed import redis_name
 from dpresence.tests.support import FakeClock
@@ -52,7 +52,7 @@ def test_a_frozen_mover_changes_nothing_after_another_one_has_gone_on(processes,
     one, _ = processes
     bring(one, users)
 
-    class Frozen(Place):
+    class Frozen(PartitionKeys):
         def copy_to(self, other):
             found = super().copy_to(other)
             pass_locks(servers)
@@ -94,7 +94,7 @@ def test_a_switch_that_is_committed_after_its_answer_was_lost_loses_nothing(
 def test_a_process_of_a_version_without_moves_has_the_move_taken_back(processes, users, servers, names, directory, mover_of):
     bring(processes[0], users)
 
-    class Beside(Place):
+    class Beside(PartitionKeys):
         def copy_to(self, other):
             servers[1].client.hset(f"dpresence:{{{MOVED}}}t:processes", "old", "1 9999999999999")  # it registers behind the fence
             return super().copy_to(other)
@@ -176,7 +176,7 @@ def test_a_target_that_dies_meanwhile_leaves_the_partition_where_it_is(processes
     one, _ = processes
     bring(one, users)
 
-    class Dying(Place):
+    class Dying(PartitionKeys):
         def copy_to(self, other):
             servers[2].kill()
             return super().copy_to(other)

@@ -9,7 +9,7 @@ import gevent
 import pytest
 
 from dpresence.backends import load
-from dpresence.backends.tracker.moving_place import Place
+from dpresence.backends.tracker.partition_keys import PartitionKeys
 from dpresence.backends.tracker.relocation import Relocation
 from dpresence.errors import BackendUnavailable
 from dpresence.measures import Histogram
@@ -92,7 +92,7 @@ def test_a_partition_moves_there_and_back_and_there_again(processes, users, serv
 def test_a_process_that_missed_everything_follows_with_its_next_call(processes, users, names, mover_of, monkeypatch):
     one, two = processes
     bring(one, users)
-    monkeypatch.setattr(Place, "signal", lambda self: None)
+    monkeypatch.setattr(PartitionKeys, "signal", lambda self: None)
     mover_of().move(MOVED, names[2])
     with pytest.raises(BackendUnavailable):
         set_status(two, users[MOVED], "unavailable")
@@ -102,7 +102,7 @@ def test_a_process_that_missed_everything_follows_with_its_next_call(processes, 
 def test_a_process_whose_server_was_switched_off_follows_with_its_next_renewal(processes, users, servers, names, mover_of, monkeypatch):
     one, two = processes
     bring(one, users)
-    monkeypatch.setattr(Place, "signal", lambda self: None)
+    monkeypatch.setattr(PartitionKeys, "signal", lambda self: None)
     for partition in (1, 3):
         mover_of().move(partition, names[2])
     servers[1].kill()
@@ -115,7 +115,7 @@ def test_a_process_whose_server_was_switched_off_follows_with_its_next_renewal(p
 def test_a_process_follows_a_partition_although_the_new_server_of_another_is_away(processes, users, servers, names, mover_of, monkeypatch):
     one, _ = processes
     bring(one, users)
-    monkeypatch.setattr(Place, "signal", lambda self: None)
+    monkeypatch.setattr(PartitionKeys, "signal", lambda self: None)
     mover_of().move(1, names[2])
     mover_of().move(3, names[0])
     servers[2].kill()
@@ -171,13 +171,13 @@ def test_every_key_is_copied_in_scripts_of_limited_size(processes, servers, name
     }
     servers[1].client.mset(fill)
     servers[1].client.pexpire(f"{key}4", 600_000)
-    sizes, step = [], Place.step
+    sizes, step = [], PartitionKeys.step
 
     def record(self, name, *arguments):
         sizes.append(sum(map(len, arguments)))
         return step(self, name, *arguments)
 
-    monkeypatch.setattr(Place, "step", record)
+    monkeypatch.setattr(PartitionKeys, "step", record)
     mover_of().move(MOVED, names[2])
     there = servers[2].client
     assert {name: there.get(name) for name in fill} == fill

@@ -6,10 +6,10 @@ import pytest
 
 from dpresence.backends import load
 from dpresence.backends.directory import PartitionMove
-from dpresence.backends.moving import MoveRefused
+from dpresence.backends.partition_moves import MoveRefused
 from dpresence.backends.partitions import open_named
 from dpresence.backends.replacing import Replacement
-from dpresence.backends.tracker.moving_place import Place
+from dpresence.backends.tracker.partition_keys import PartitionKeys
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
@@ -25,8 +25,8 @@ THERE = (1, 3)
 @pytest.fixture
 def replace(settings, directory, names):
     def run(new=names[2], old=names[1], begins_empty=False):
-        place_of = lambda server, partition, mover: Place(open_named(settings.redis, server), partition, mover)  # noqa: E731
-        return Replacement(directory, lambda name: open_named(settings.redis, name), place_of).replace(old, new, begins_empty)
+        keys_of = lambda server, partition, mover: PartitionKeys(open_named(settings.redis, server), partition, mover)  # noqa: E731
+        return Replacement(directory, lambda name: open_named(settings.redis, name), keys_of).replace(old, new, begins_empty)
 
     return run
 

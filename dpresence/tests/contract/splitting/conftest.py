@@ -7,7 +7,7 @@ import pytest
 from dpresence.backends import load_directory
 from dpresence.backends.partitions import open_named
 from dpresence.backends.splitting import Splitter
-from dpresence.backends.tracker.splitting_place import SplittingPlace
+from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.settings import RedisSettings, Settings, StorageSettings
 from dpresence.settings.allowed import redis_name
 from dpresence.tests.support import FakeClock
@@ -47,7 +47,7 @@ def directory(settings, processes, monkeypatch):
 
 @pytest.fixture
 def splitter_of(settings, directory, name):
-    def make(kind: type[SplittingPlace] = SplittingPlace) -> Splitter:
+    def make(kind: type[SplitKeys] = SplitKeys) -> Splitter:
         return Splitter(directory, name, lambda server, mover: kind(open_named(settings.redis, server), mover))
 
     return make

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpresence.backends.tracker.splitting_place import SplittingPlace
+from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.model import GrantSet
 
 from ..tracker_values import connect, grant
@@ -35,11 +35,11 @@ class Interrupted(BaseException):
     """The command is killed."""
 
 
-def interrupted(at: int) -> type[SplittingPlace]:
+def interrupted(at: int) -> type[SplitKeys]:
     """Return a place that executes so many steps and then no further one, as if its process was killed."""
     left = at
 
-    class Killed(SplittingPlace):
+    class Killed(SplitKeys):
         def step(self, name, *arguments):
             nonlocal left
             left -= 1

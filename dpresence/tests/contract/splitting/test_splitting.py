@@ -8,7 +8,7 @@ import pytest
 
 from dpresence.backends import load
 from dpresence.backends.tracker import StaleGrants
-from dpresence.backends.tracker.moving_place import Place
+from dpresence.backends.tracker.partition_keys import PartitionKeys
 from dpresence.errors import BackendUnavailable
 from dpresence.model import GrantSet
 from dpresence.tests.support import FakeClock, view_and_head
@@ -223,7 +223,7 @@ def test_a_connection_without_an_answer_is_ended_afterwards(processes, users, sp
 def test_a_process_that_missed_the_signal_follows_with_its_next_call_or_renewal(processes, users, splitter_of, monkeypatch):
     one, two = processes
     bring(one, users)
-    monkeypatch.setattr(Place, "signal", lambda self: None)
+    monkeypatch.setattr(PartitionKeys, "signal", lambda self: None)
     splitter_of().split(PARTITIONS)
     with pytest.raises(BackendUnavailable) as caught:
         set_status(one, users[0], "unavailable")

@@ -8,9 +8,9 @@ import pytest
 
 from dpresence.backends import check_partitions, load
 from dpresence.backends.directory import PartitionMove
-from dpresence.backends.moving import MoveRefused
+from dpresence.backends.partition_moves import MoveRefused
 from dpresence.backends.sql import tables
-from dpresence.backends.tracker.splitting_place import SplittingPlace
+from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
@@ -109,7 +109,7 @@ ENDED = "the split has not ended: "
 def test_the_error_of_a_split_that_has_not_ended_says_what_can_be_done(processes, users, splitter_of, copied, text):
     bring(processes[0], users)
 
-    class Unavailable(SplittingPlace):
+    class Unavailable(SplitKeys):
         def split(self, count, users_of):
             if copied:
                 return super().split(count, users_of)
@@ -118,7 +118,7 @@ def test_the_error_of_a_split_that_has_not_ended_says_what_can_be_done(processes
         def clear(self):
             raise BackendUnavailable
 
-        delete_partitions = clear if not copied else SplittingPlace.delete_partitions
+        delete_partitions = clear if not copied else SplitKeys.delete_partitions
 
     with pytest.raises(BackendUnavailable, match=f"^{re.escape(ENDED + text)}$"):
         splitter_of(Unavailable).split(PARTITIONS)
@@ -139,7 +139,7 @@ def test_the_error_of_a_split_of_which_the_directory_says_nothing_refers_to_the_
 def test_a_frozen_call_changes_nothing_after_another_one_has_gone_on(processes, users, redis_server, directory, splitter_of):
     bring(processes[0], users)
 
-    class Frozen(SplittingPlace):
+    class Frozen(SplitKeys):
         def split(self, count, users_of):
             found = super().split(count, users_of)
             pass_lock(redis_server)
@@ -157,7 +157,7 @@ def test_a_process_of_an_earlier_version_that_has_used_the_tracker_meanwhile_tak
 ):
     bring(processes[0], users)
 
-    class Used(SplittingPlace):
+    class Used(SplitKeys):
         def split(self, count, users_of):
             found = super().split(count, users_of)
             redis_server.client.hset("dpresence:t:processes", "earlier", "1 9")

@@ -25,14 +25,14 @@ _SCANNED, _COPIED = 5000, 1000
 """Keys that one command examines, and keys that one script copies."""
 
 
-class Lost(Exception):
+class LockLost(Exception):
     """The mover no longer holds the lock, or the server has lost the fence."""
 
 
-class Place:
-    """One partition at one server; a context with a connection, which gives the lock back at its end.
+class PartitionKeys:
+    """The keys of one partition at one server; a context with a connection, which gives the lock back at its end.
 
-    :param partition: None for all of a tracker without partitions.
+    :param partition: None for a tracker of one partition.
     :param mover: identifies the mover.
     :ivar prefix: prefix of the keys of the partition.
     """
@@ -61,7 +61,7 @@ class Place:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with self._opened, suppress(BackendUnavailable, Lost):
+        with self._opened, suppress(BackendUnavailable, LockLost):
             self.step("unlock")
 
     def reconnect(self) -> None:
@@ -80,13 +80,13 @@ class Place:
     def step(self, name: str, *arguments: bytes) -> Any:
         """Execute a step of ``lua/move.lua``.
 
-        :raises Lost: the lock or the fence is lost; nothing was changed.
+        :raises LockLost: the lock or the fence is lost; nothing was changed.
         """
         request = (self.prefix, self._fence, self._lock, self._mover, LEASE_SECONDS * 1000, name)
         with self._server.errors():
             answer = self._script.execute(msgspec.msgpack.encode(request), *arguments)
         if answer == 0:
-            raise Lost
+            raise LockLost
         return answer
 
     def is_used(self) -> bool:
@@ -120,8 +120,8 @@ class Place:
 
     # -- keys
 
-    def keys(self) -> Iterator[bytes]:
-        """Yield the keys of the partition; while it is stopped, all of them, some perhaps twice."""
+    def names(self) -> Iterator[bytes]:
+        """Yield the names of the keys; while the partition is stopped, all of them, some perhaps twice."""
         return self.scan("SCAN", match=f"{self.prefix}*")
 
     def scan(self, *command: str, match: str = "*", count: int = _SCANNED) -> Iterator[bytes]:
@@ -133,12 +133,12 @@ class Place:
                 cursor, found = ask(self._connection, *command, cursor or b"0", "MATCH", match, "COUNT", count)
             yield from found
 
-    def copy_to(self, other: Place) -> int:
-        """Copy the partition, which is stopped, to another place, where it is stopped as well; return the number of keys."""
-        count = sum(self._copy(keys, other) for keys in batches(self.keys()))
+    def copy_to(self, other: PartitionKeys) -> int:
+        """Copy the partition, which is stopped, to another server, where it is stopped as well; return the number of keys."""
+        count = sum(self._copy(keys, other) for keys in batches(self.names()))
         return count + self._copy([self._fence.encode()], other)
 
-    def _copy(self, keys: Sequence[bytes], other: Place) -> int:
+    def _copy(self, keys: Sequence[bytes], other: PartitionKeys) -> int:
         """Copy the keys that exist; return their number."""
         count = 0
         while keys:
@@ -150,7 +150,7 @@ class Place:
     def clear(self) -> None:
         """Let the partition be elsewhere and delete its keys."""
         self.step("close")
-        self.delete(self.keys())
+        self.delete(self.names())
 
     def delete(self, keys: Iterator[bytes]) -> None:
         """Delete keys."""

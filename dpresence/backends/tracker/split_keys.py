@@ -1,4 +1,4 @@
-"""The keys of a tracker without partitions, and those of the partitions it is split into, as the command sees them that splits it."""
+"""The keys of a tracker of one partition, and those of the partitions it is split into, as the command sees them that splits it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import msgspec
 
 from ..redis.connection import ask
 from ..redis.connections import ConnectionFactory
-from .moving_place import Place, batches
 from .partition_calls import partition_of
+from .partition_keys import PartitionKeys, batches
 from .redis_values import key_prefix
 
 _IN_ALL = frozenset({"dead", "out", "dropped"})
@@ -28,8 +28,8 @@ UsersOf = Callable[[str, Sequence[str]], Mapping[str, str]]
 _pack = msgspec.msgpack.encode
 
 
-class SplittingPlace(Place):
-    """A tracker without partitions at its server; a context as ``Place``."""
+class SplitKeys(PartitionKeys):
+    """The keys of a tracker of one partition at its server, and those that it is split into; a context as ``PartitionKeys``."""
 
     def __init__(self, server: ConnectionFactory, mover: str) -> None:
         super().__init__(server, None, mover)
@@ -38,13 +38,13 @@ class SplittingPlace(Place):
     def split(self, count: int, users_of: UsersOf) -> int:
         """Copy all data, which is stopped, to so many partitions, without what an interrupted call left there; return the number of keys.
 
-        :raises Lost: the lock or the fence is lost.
+        :raises LockLost: the lock or the fence is lost.
         :raises BackendUnavailable: the server, or what ``users_of`` asks, does not answer.
         """
         self.delete_partitions()
         targets = [key_prefix(self._server, number) for number in range(count)]
         copied = 0
-        for keys in batches(self.keys()):
+        for keys in batches(self.names()):
             names = [key.decode().removeprefix(self.prefix) for key in keys]
             self._copy_users(names, targets)
             self._copy_others(names, targets)
