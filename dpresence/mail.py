@@ -132,10 +132,10 @@ def _sign_in(server: smtplib.SMTP, user: str, password: str) -> None:
         raise BackendUnavailable("the mail server refuses mail.user and mail.password") from None
 
 
-def _accept(code: int, _: bytes, later: type[BackendUnavailable] = MailDelayed) -> None:
+def _accept(code: int, _: bytes, temporary: type[BackendUnavailable] = MailDelayed) -> None:
     """Check an answer of the mail server, whose text may have anything in it."""
     if code in _TEMPORARY:
-        raise (BackendUnavailable if code == _SHUTTING_DOWN else later)(f"the mail server takes no mail at present (status {code})")
+        raise (BackendUnavailable if code == _SHUTTING_DOWN else temporary)(f"the mail server takes no mail at present (status {code})")
     if not 200 <= code < 300:
         raise MailRefused(f"status {code}")
 

@@ -19,14 +19,17 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 _caller: ContextVar[str | None] = ContextVar("caller", default=None)
 
 
-def enter_job(is_one: bool = True) -> None:
-    """Record that the present greenlet runs a periodic job of the service, or work for others that such a job has requested.
+def enter_job() -> None:
+    """Record that the present greenlet runs a periodic job of the service.
 
     The calls of a job are the service's own, whoever they are about: nobody else's calls delay them, or have them refused.
-
-    :param is_one: False for work for others.
     """
-    _caller.set("" if is_one else None)
+    _caller.set("")
+
+
+def leave_job() -> None:
+    """Record that the present greenlet runs work for others, which a periodic job may have requested."""
+    _caller.set(None)
 
 
 def in_job() -> bool:
@@ -36,7 +39,7 @@ def in_job() -> bool:
 
 @contextmanager
 def on_behalf_of(caller: str) -> Iterator[None]:
-    """Have calls to a store count for who causes them, whoever they are about. Those of a periodic job remain the service's own.
+    """Attribute calls to a store to who causes them, whoever they are about. Those of a periodic job remain the service's own.
 
     :param caller: an account, or what it owns; see ``backends.sql.owners``.
     """

@@ -72,7 +72,7 @@ class UpdatingChannel(JsonChannel):
         return OK_FRAME if frame.id is None else text_frame(encode(OkReply(id=frame.id)))  # no ticket waits for an answer
 
     def _try_call_tracker(self, frame: StatusUpdate, payload: bytes, full_at: float) -> bytes | None:
-        """Begin to change the status; return None if grants have to be loaded or the tracker is unavailable: then nothing is changed.
+        """Begin to change the status; return None if grants have to be loaded or the tracker is unavailable: the status is then unchanged.
 
         :param full_at: the state of the limit after the change.
         """

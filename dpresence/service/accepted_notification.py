@@ -17,7 +17,7 @@ from .notification_control import PUSHED
 class Accepted:
     """An accepted notification with its grant and the values of its answer.
 
-    :ivar shown_until: until when the feed last showed the user as reachable; see ``backends.mailbox.Push``.
+    :ivar shown_until: until when the feed last showed the user as reachable; see ``backends.mailbox.QueuedNotification``.
     :ivar ttl_ms: how long it is stored, milliseconds; 0 if it is not stored.
     :ivar position: position in the user's mailbox.
     :ivar repeated: id of the notification that it repeats; "" for a new one.

@@ -9,7 +9,7 @@ import gevent
 
 from ..errors import BackendUnavailable
 from ..logs import spawn
-from ..tasks import enter_job
+from ..tasks import leave_job
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Coalescer:
         return key in self._requested
 
     def _serve(self, key: str) -> None:
-        enter_job(False)  # others may have requested it as well
+        leave_job()  # others may have requested it as well
         failed = False
         try:
             while self._requested[key]:

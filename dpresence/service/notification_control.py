@@ -22,11 +22,11 @@ PUSHED = ("normal", "high")
 _TOPIC_CHARACTERS = 32
 """Length of a ``Topic`` (RFC 8030, section 5.4)."""
 _SLICE_SECONDS = 0.005
-"""Seconds of checks of sources after which everybody else has a turn: a long one in many scripts takes milliseconds."""
+"""Seconds of checks of sources before the event loop runs other work: a long source in many scripts takes milliseconds."""
 
 
 class TextChecks:
-    """Checks the texts of notifications, for one request at a time where that takes long, so that many requests hold nobody up."""
+    """Checks the texts of notifications, for one request at a time where that takes long, so that many requests delay nobody else."""
 
     def __init__(self) -> None:
         self._slice = BoundedSemaphore(1)
@@ -47,14 +47,14 @@ class TextChecks:
             sources = self._check_slice(application.domain, sources)
 
     def _check_slice(self, domain: str, sources: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        """Check sources for some milliseconds; return those that are left, after the event loop had a turn."""
+        """Check sources for ``_SLICE_SECONDS``; return those that are left, after the event loop has run other work."""
         with self._slice:
             began = perf_counter()
             for count, (index, source) in enumerate(sources, 1):
                 if refused := refusal(source, domain):
                     raise WrongValue(f"notifications[{index}].source: {refused}")
                 if perf_counter() - began > _SLICE_SECONDS:
-                    yield_to_loop()  # while the others wait: each turn of the loop has one slice
+                    yield_to_loop()  # while other requests wait: each iteration of the loop has one slice
                     return sources[count:]
         return []
 

@@ -220,9 +220,11 @@ class Outcomes:
 
     def _check_round(self) -> int:
         """Check the notifications that are due, those of one application after the other; return how many this process has claimed."""
-        count, after, failures = 0, None, []
-        while after != "":
-            due, now, after = self._directory.claim_outcomes(PAGE, _LEASE_MS, after or "")
+        count, more, failures = 0, True, []
+        after: str | None = None
+        while more:
+            due, now, after = self._directory.claim_outcomes(PAGE, _LEASE_MS, after)
+            more = after is not None
             count += len(due)
             for appid, some in groupby(sorted(due, key=attrgetter("appid")), attrgetter("appid")):
                 try:

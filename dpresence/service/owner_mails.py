@@ -23,14 +23,15 @@ Mail = tuple[str, str, str, str]
 
 SECONDS = 5.0
 """Seconds between two looks for mails that are due."""
-PATIENCE_MS = 86_400_000
+MAX_AGE_MS = 86_400_000
 """Milliseconds after the event at which a mail that could not be sent is discarded."""
-MAILS_PER_DAY = 10
+ATTEMPTS_PER_DAY = 10
 """Attempts of one process to send mail to one owner in a day that the mail server answers: a developer could have webhooks fail all day."""
 _DAY_SECONDS = 86_400
 _LEASE_MS = 300_000
 """Milliseconds after which a mail is sent again whose process has ended; more than sending takes."""
 _SHORTEST_WAIT_MS, _LONGEST_WAIT_MS = 60_000, 900_000
+"""Milliseconds between two attempts to send a mail."""
 _REASONS: dict[OffReason, str] = {
     "gone": "Your endpoint answered with status 410, which means that it is gone.",
     "failing": "Nothing could be delivered to your endpoint for five days.",
@@ -63,7 +64,7 @@ class OwnerMails:
         self._directory = directory
         self._server = server
         self._audience = audience.rstrip("/")
-        self._mails = RateLimit("too many mails to their owner", MAILS_PER_DAY, _DAY_SECONDS, clock)
+        self._mails = RateLimit("too many mails to their owner", ATTEMPTS_PER_DAY, _DAY_SECONDS, clock)
         self._clock = clock
 
     def run(self) -> None:
@@ -71,7 +72,7 @@ class OwnerMails:
 
         :raises BackendUnavailable: the directory is unavailable; what was claimed is due again later.
         """
-        while self._server and (webhook := self._directory.claim_turned_off(PATIENCE_MS, _LEASE_MS)):
+        while self._server and (webhook := self._directory.claim_turned_off(MAX_AGE_MS, _LEASE_MS)):
             error = self._send(webhook)
             self._directory.record_owner_mail(webhook, self._delay_ms(webhook, error) if error else None)
             if error and not isinstance(error, MailDelayed):
@@ -108,7 +109,7 @@ class OwnerMails:
         """Return a delay as long as the mail waits already, so that attempts get rarer; None if that is too long."""
         waits_ms = self._clock.steady.now() - (webhook.off_at or 0)
         delay_ms = max(_SHORTEST_WAIT_MS, min(waits_ms, _LONGEST_WAIT_MS))
-        if waits_ms + delay_ms < PATIENCE_MS:
+        if waits_ms + delay_ms < MAX_AGE_MS:
             return delay_ms
         log.warning("the mail about the webhook of application %s is discarded: %s", webhook.appid, error.error)
         return None

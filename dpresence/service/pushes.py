@@ -72,7 +72,7 @@ class Pushes:
         self._per_hour = settings.pushes_per_hour
         self._clock = clock
         self._pool = Pool(_CONCURRENT)
-        self._after = ""  # the application after which the next claim continues
+        self._after: str | None = None  # the application after which the next claim continues
 
     def add(self, appid: str, stored: Sequence[tuple[QueuedNotification, int, str]]) -> None:
         """Store pushes of an application's notifications, whether or not their users have devices or a pause.
@@ -93,7 +93,7 @@ class Pushes:
         claimed: Sequence[DuePush] = ()
         while more and not claimed:
             claimed, self._after = self._directory.claim_pushes(room, _LEASE_MS, self._per_hour, self._after)
-            more = bool(self._after)
+            more = self._after is not None
         for due in claimed:
             self._pool.spawn(self._attempt, due)
 
@@ -107,13 +107,13 @@ class Pushes:
     def _push(self, due: DuePush) -> None:
         push, user = due.push, due.user
         if self._tracker.devices(user):
-            self._directory.record_push_outcome(replace(push, attempts=push.attempts - 1), _LIVE_MS, pushed=False)
+            self._directory.record_push_attempt(replace(push, attempts=push.attempts - 1), _LIVE_MS, pushed=False)
             return
         waiting = self._mailbox.pending(user, push.position - 1, 1)
         domain = self._directory.active([due.appid]).get(due.appid)
         subscriptions = [one for one in self._directory.push_subscriptions(user) if one.id not in push.done.split()]
         if not (waiting and waiting[0].notification.id == push.id and domain and subscriptions):  # received, or nowhere to send it
-            self._directory.record_push_outcome(push, None, pushed=False)
+            self._directory.record_push_attempt(push, None, pushed=False)
             return
         self._send(due, payload(waiting[0].notification, domain), subscriptions)
 
@@ -143,7 +143,7 @@ class Pushes:
         if again and push.attempts < _MAX_ATTEMPTS:
             wait_seconds = max(sent.wait_seconds for sent in again)
             delay_ms = int(1000 * max(wait_seconds, 0 if busy_only else _backoff_seconds(push.attempts)))
-        self._directory.record_push_outcome(recorded, delay_ms, pushed=any(sent.outcome == "accepted" for _, sent in results))
+        self._directory.record_push_attempt(recorded, delay_ms, pushed=any(sent.outcome == "accepted" for _, sent in results))
 
 
 def _pending(item: QueuedNotification, position: int, now: int, urgency: str) -> PendingPush:

@@ -25,7 +25,7 @@ const LEAST_IDLE_SECONDS = 60; // the least that the Idle Detection API accepts
 export function watchActivity(idleSeconds, listener, tabs) {
   const detector = new AwayDetector(idleSeconds, performance.now());
   const ended = new AbortController();
-  let [told, reportedAt] = [false, -Infinity];
+  let [reported, reportedAt] = [false, -Infinity];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const look = () => {
@@ -33,11 +33,11 @@ export function watchActivity(idleSeconds, listener, tabs) {
     if (ended.signal.aborted) return;
     const away = detector.check(performance.now());
     if (!away) timer = setTimeout(look, Math.max(1, detector.dueAt - performance.now()));
-    if (away !== told) listener((told = away));
+    if (away !== reported) listener((reported = away));
   };
   const input = () => {
     detector.input(performance.now());
-    if (told) look(); // else the timer looks: an event costs no new timer
+    if (reported) look(); // else the timer looks: an event costs no new timer
   };
   const own = () => {
     input();

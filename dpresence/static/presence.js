@@ -222,8 +222,8 @@ export class PresenceChannel extends ChannelEventTarget {
 
   /** @param {number} now */
   #setTimer(now) {
-    const owed = this.#status.isSent || this.#reports.isSent;
-    if (!owed) this.#answerBy = Infinity;
+    const awaitsAnswer = this.#status.isSent || this.#reports.isSent;
+    if (!awaitsAnswer) this.#answerBy = Infinity;
     else if (this.#answerBy === Infinity) this.#answerBy = now + ANSWER_SECONDS * 1000;
     const dueAt = Math.min(this.#status.dueAt, this.#reports.dueAt);
     if (owed) this.#expectAnswer((this.#answerBy - now) / 1000);

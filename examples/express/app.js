@@ -79,7 +79,7 @@ app.get("/back", (request, response) => {
     return response.status(400).send("This answer does not belong to a question of yours. Please ask again.");
   }
   const puid = request.query["Presence-UID"];
-  if (typeof puid !== "string") return goBack(request, response, "The club does not see when you are reachable.");
+  if (typeof puid !== "string") return goBack(request, response, "The club does not see when you're online.");
   for (const changed of members.join(name, puid)) live.publish(changed);
   return goBack(request, response);
 });

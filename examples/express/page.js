@@ -11,7 +11,7 @@ const MEMBERS = `<h2>Members</h2>
 
 /** Return the page for a member, or the form to enter for a visitor. */
 export function page({ name, joined, service, message }) {
-  const seen = `<p>The club sees when you are reachable. You can end that on <a href="${escape(service)}/sidebar">My presence</a>.</p>`;
+  const seen = `<p>The club sees when you're online. You can end that on <a href="${escape(service)}/sidebar">My presence</a>.</p>`;
   const member = () => `<form method="post" action="/leave"><p>You are ${escape(name)}. <button>Leave</button></p></form>
 ${joined ? seen : ASK}
 ${MEMBERS}`;

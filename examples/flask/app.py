@@ -81,7 +81,7 @@ def back():
         for name in members.join(session["name"], puid):
             live.publish(name)
     else:
-        flash("The club does not see when you are reachable.")
+        flash("The club does not see when you're online.")
     return redirect(url_for("index"))
 
 

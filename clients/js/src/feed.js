@@ -138,10 +138,10 @@ export class Feed {
 
   /** The first poll is answered with updates or a snapshot, which tell how it recovered. @param {Record<string, string>} positions @param {any} id */
   async #poll({ outcomes, ...since }, id) {
-    const told = /** @type {Record<string, string>} */ (outcomes === undefined ? {} : { outcomes });
+    const position = /** @type {Record<string, string>} */ (outcomes === undefined ? {} : { outcomes });
     let continues = false;
     for (let first = true; !this.#abort.signal.aborted; first = false) {
-      const asks = first || continues ? {} : told;
+      const asks = first || continues ? {} : position;
       const query = new URLSearchParams({ wait: this.#live ? String(POLL_SECONDS) : "0", page: "500", ...since, ...asks });
       const ends = [this.#abort.signal];
       const asked = call(this.#url, "GET", `/feed?${query}`, `Bearer ${this.#key}`, undefined, POLL_ANSWER_SECONDS, ends);
@@ -155,7 +155,7 @@ export class Feed {
       if (first) this.#receive({ result: "OK", action: "auth", recovery: "updates" in frame ? "replayed" : "snapshot", id });
       if (!frame.updates || frame.updates.length) this.#receive(frame);
       if (!this.#live && !frame.updates?.length && !frame.outcomes && !frame.resume) this.#current();
-      if (frame.outcomes) told.outcomes = frame.cursor;
+      if (frame.outcomes) position.outcomes = frame.cursor;
       else since = { since: frame.resume ?? frame.cursor };
     }
   }

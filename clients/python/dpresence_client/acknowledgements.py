@@ -92,7 +92,7 @@ def parsed(entries: Any) -> List[Notification]:
     return notifications
 
 
-def told(frame: Mapping[str, Any]) -> Union[Unread, Cleared, None]:
+def inbox_event(frame: Mapping[str, Any]) -> Union[Unread, Cleared, None]:
     """Return what a frame says about the inbox of the user; None if it is another frame.
 
     :raises ProtocolError: it is not as documented.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Callable, Dict, Iterable, List, Mapping
 
-from .acknowledgements import Acknowledgements, parsed, told
+from .acknowledgements import Acknowledgements, inbox_event, parsed
 from .core import ANSWER_SECONDS, TRANSIENT, Core, Phase, log
 from .errors import Refused, SignedOut, refusal
 from .outputs import AskCredentials, Notified, SaveTicket, Send
@@ -158,7 +158,7 @@ class DeviceCore(Core):
             if new:
                 self._put(Notified(new))
             return
-        if about_inbox := told(frame):
+        if about_inbox := inbox_event(frame):
             self._put(about_inbox)
             return
         id_ = frame.get("id")

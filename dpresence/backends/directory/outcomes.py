@@ -82,14 +82,14 @@ class OutcomeStore(ABC):
         """Return whether a notification is due."""
 
     @abstractmethod
-    def claim_outcomes(self, limit: int, lease_ms: int, after: str) -> tuple[Sequence[Followed], int, str]:
+    def claim_outcomes(self, limit: int, lease_ms: int, after: str | None) -> tuple[Sequence[Followed], int, str | None]:
         """Return up to ``limit`` notifications that are due, and the time. They are due again after ``lease_ms``, or when they expire.
 
         If more are due, they are equally many of each of the next applications, as one application must not delay the others.
         Those that ended a day ago are deleted.
 
-        :param after: the application after which to continue; "" at the beginning.
-        :returns: the third value is the next ``after``; "" after the last application.
+        :param after: the application after which to continue; None at the beginning.
+        :returns: the third value is the next ``after``; None after the last application.
         """
 
     @abstractmethod

@@ -49,7 +49,7 @@ class PushStore(ABC):
         """Return whether a push is due."""
 
     @abstractmethod
-    def claim_pushes(self, limit: int, lease_ms: int, per_hour: int, after: str) -> tuple[Sequence[DuePush], str]:
+    def claim_pushes(self, limit: int, lease_ms: int, per_hour: int, after: str | None) -> tuple[Sequence[DuePush], str | None]:
         """Return up to ``limit`` pushes that are due, each with one more attempt. They are due again after ``lease_ms``.
 
         If more are due, the applications take turns; ``after`` and the second result are as in ``OutcomeStore.claim_outcomes``.
@@ -58,7 +58,7 @@ class PushStore(ABC):
         """
 
     @abstractmethod
-    def record_push_outcome(self, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:
+    def record_push_attempt(self, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:
         """Store ``attempts`` and ``done`` of a push after an attempt.
 
         :param pushed: a push service accepted it in this attempt.

@@ -95,7 +95,7 @@ def join(browser: Browser, club: Club, ada: Person) -> None:
     browser.sign_in(ada.email)
     browser.click_on("#open")
     browser.click("Allow")
-    browser.wait(lambda it: it.url == f"{club.url}/" and "The club sees when you are reachable." in it.text())
+    browser.wait(lambda it: it.url == f"{club.url}/" and "The club sees when you're online." in it.text())
 
 
 def test_a_club_shows_a_member_live_and_notifies_them_until_they_revoke(browser: Browser, scene: Scene, club: Club) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.backends.directory.sql import turns
+from dpresence.backends.directory.sql import fair_claims
 from dpresence.errors import NotFound
 from dpresence.model.outcomes import NewFollowed
 
@@ -13,7 +13,7 @@ from .directory_values import NOW, application, at_once
 HOUR_MS = 3_600_000
 
 
-def claimed(backend, after=""):
+def claimed(backend, after=None):
     return [each.id for each in backend.claim_outcomes(10, 60_000, after)[0]]
 
 
@@ -153,18 +153,18 @@ class OutcomesContract:
         appids = [application(backend, jane, f"app-{n:02}").id for n in range(25)]
         for appid in appids:
             backend.follow_outcomes(appid, [NewFollowed(f"{appid}-{n}", "p1", 0, shown=False) for n in range(5)], 60_000)
-        found, after = [], ""
+        found, after = [], None
         for limit in (10, 10, 60, 10):
             due, _, after = backend.claim_outcomes(limit, 60_000, after)
             found.append([each.appid for each in due])
         assert found == [appids[:10], appids[10:20], sorted(appids[20:] * 5), appids[:10]]
 
     def test_applications_that_follow_nothing_take_no_turn(self, backend, jane, monkeypatch):
-        monkeypatch.setattr(turns, "_LOOKED_AT", 2)
+        monkeypatch.setattr(fair_claims, "_LOOKED_AT", 2)
         appids = [application(backend, jane, f"app-{n:02}").id for n in range(7)]
         for appid in appids[4:]:
             backend.follow_outcomes(appid, [NewFollowed(f"{appid}-{n}", "p1", 0, shown=False) for n in range(5)], 60_000)
-        due, _, after = backend.claim_outcomes(10, 60_000, "")
+        due, _, after = backend.claim_outcomes(10, 60_000, None)
         assert ([each.appid for each in due], after) == ([appids[4]] * 5 + [appids[5]] * 5, appids[5])
 
     def test_a_notification_is_due_when_it_expires(self, backend, appid):

@@ -14,7 +14,7 @@ LEASE_MS, HOUR_MS = 60_000, 3_600_000
 
 
 def claimed(backend, per_hour=20):
-    return [due.push.id for due in backend.claim_pushes(10, LEASE_MS, per_hour, "")[0]]
+    return [due.push.id for due in backend.claim_pushes(10, LEASE_MS, per_hour, None)[0]]
 
 
 def pushes(*ids):
@@ -77,7 +77,7 @@ class PushContract:
         backend.change_grant(app.id, granted.id, {"push": True}, NOW)
         backend.add_pushes("app-1", pushes(*(f"flood-{n}" for n in range(100))), 0, 1000)
         backend.add_pushes(app.id, [replace(PUSH, id="other", puid="puid-2")], 0, 10)
-        first, after = backend.claim_pushes(1, LEASE_MS, 1000, "")
+        first, after = backend.claim_pushes(1, LEASE_MS, 1000, None)
         [second], _ = backend.claim_pushes(1, LEASE_MS, 1000, after)
         assert (first[0].appid, second.push.id) == ("app-1", "other")
         assert len(claimed(backend, 1000)) == 10, "alone it has all"
@@ -86,9 +86,9 @@ class PushContract:
         backend.add_pushes("app-1", [PUSH], 0, 10)
         backend.add_pushes("app-1", [PUSH], 0, 10)
         assert backend.pushes_due()
-        found = [due for dues in at_once(*[lambda: backend.claim_pushes(10, 0, 20, "")[0]] * 2) for due in dues]
+        found = [due for dues in at_once(*[lambda: backend.claim_pushes(10, 0, 20, None)[0]] * 2) for due in dues]
         assert found[0] == DuePush(replace(found[0].push, attempts=1), granted.id, "app-1")
-        assert [due.push.id for due in backend.claim_pushes(10, LEASE_MS, 20, "")[0]] == [PUSH.id] and not backend.pushes_due()
+        assert [due.push.id for due in backend.claim_pushes(10, LEASE_MS, 20, None)[0]] == [PUSH.id] and not backend.pushes_due()
         assert claimed(backend) == []
 
     def test_a_push_that_is_not_due_or_whose_grant_has_ended_is_not_claimed(self, backend, granted):
@@ -129,19 +129,19 @@ class PushContract:
 
     def test_no_more_than_the_limit_are_attempted_in_an_hour(self, backend, granted):
         backend.add_pushes("app-1", pushes("n-1", "n-2", "n-3"), 0, 10)
-        [first, second] = backend.claim_pushes(10, 0, 2, "")[0]
-        backend.record_push_outcome(first.push, None, pushed=True)
+        [first, second] = backend.claim_pushes(10, 0, 2, None)[0]
+        backend.record_push_attempt(first.push, None, pushed=True)
         assert claimed(backend, per_hour=2) == ["n-2"]  # its second attempt does not count again
-        backend.record_push_outcome(second.push, None, pushed=False)
+        backend.record_push_attempt(second.push, None, pushed=False)
         backend.add_pushes("app-1", [replace(PUSH, id="n-4"), replace(PUSH, id="n-5", position=9)], 0, 10)
         assert len(claimed(backend, per_hour=2)) == 1
 
     def test_an_attempt_that_fails_for_some_browsers_is_repeated_for_these(self, backend, granted):
         backend.add_pushes("app-1", [PUSH], 0, 10)
-        [due] = backend.claim_pushes(10, LEASE_MS, 20, "")[0]
-        backend.record_push_outcome(replace(due.push, done="b1 "), 0, pushed=True)
-        [due] = backend.claim_pushes(10, LEASE_MS, 20, "")[0]
+        [due] = backend.claim_pushes(10, LEASE_MS, 20, None)[0]
+        backend.record_push_attempt(replace(due.push, done="b1 "), 0, pushed=True)
+        [due] = backend.claim_pushes(10, LEASE_MS, 20, None)[0]
         assert due.push.done == "b1 " and due.push.attempts == 2 and due.push.pushed_at
-        backend.record_push_outcome(due.push, None, pushed=False)
+        backend.record_push_attempt(due.push, None, pushed=False)
         backend.release_pushes(["puid-1"])
         assert claimed(backend) == []

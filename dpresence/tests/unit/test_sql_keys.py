@@ -190,7 +190,7 @@ def in_a_job(work):
 
 
 def test_the_results_of_pushes_are_not_the_services_own_calls(database, keys):
-    SqlDirectory(database).record_push_outcome(PUSH, None, pushed=True)
+    SqlDirectory(database).record_push_attempt(PUSH, None, pushed=True)
     assert keys == [PUSH.puid]
 
 

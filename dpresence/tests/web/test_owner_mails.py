@@ -14,7 +14,7 @@ import pytest
 from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.mail import MailRefused, MailServer
-from dpresence.service.owner_mails import MAILS_PER_DAY
+from dpresence.service.owner_mails import ATTEMPTS_PER_DAY
 from dpresence.settings import MailSettings
 from dpresence.tests import mail_server as real
 from dpresence.tests.web.support import World
@@ -74,18 +74,18 @@ def test_a_developer_who_turns_a_webhook_on_again_and_again_causes_ten_mails_a_d
 ) -> None:
     world, before = make(make_world, server), len(server.mails)
     endpoint = gone(world)
-    for _ in range(MAILS_PER_DAY + 2):
+    for _ in range(ATTEMPTS_PER_DAY + 2):
         world.services.owner_mails.run()
         endpoint.call("PUT", "", {"url": endpoint.url})
         endpoint.take()
         assert endpoint.state["reason"] == "gone"
-    assert len(server.mails[before:]) == MAILS_PER_DAY
+    assert len(server.mails[before:]) == ATTEMPTS_PER_DAY
     assert "was not sent: too many mails to their owner" in caplog.text
     endpoint.take(9000)
     endpoint.call("PUT", "", {"url": endpoint.url})
     endpoint.take()
     world.services.owner_mails.run()
-    assert len(server.mails[before:]) == MAILS_PER_DAY + 1, "one more after a tenth of a day"
+    assert len(server.mails[before:]) == ATTEMPTS_PER_DAY + 1, "one more after a tenth of a day"
 
 
 def test_a_developer_whose_mailbox_is_full_delays_no_mail_to_others(
@@ -96,7 +96,7 @@ def test_a_developer_whose_mailbox_is_full_delays_no_mail_to_others(
         gone(world, owner)
     world.services.owner_mails.run()
     assert [mail["recipients"] for mail in server.mails[before:]] == [["dev@example.org"]]
-    for _ in range(MAILS_PER_DAY + 2):
+    for _ in range(ATTEMPTS_PER_DAY + 2):
         world.advance(901)
         world.services.owner_mails.run()
     assert caplog.text.count("was not sent: too many mails to their owner") == 2, "attempts count, too"

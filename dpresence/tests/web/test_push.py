@@ -190,7 +190,7 @@ def test_a_push_of_a_process_that_died_is_sent_by_another_with_the_same_topic(
     notify(world, app, puid, "Your move")
     world.advance(3)
     with monkeypatch.context() as killed:
-        killed.setattr(world.registry.backends.directory, "record_push_outcome", lambda *_, **__: None)
+        killed.setattr(world.registry.backends.directory, "record_push_attempt", lambda *_, **__: None)
         run(world, 0)
     run(world, 30)
     assert browser.messages == ["Your move"]

@@ -22,8 +22,8 @@ from ...sql.statements import Statement
 from ...sql.tables import applications
 from ...sql.transactions import nondurable, reading, transaction
 from ..outcomes import DAY_MS, OutcomeStore
+from .fair_claims import claim_fairly
 from .rows import APPLICATIONS
-from .turns import claim
 
 FOLLOWED = Rows(table, Followed)
 PUBLISHED = Rows(log, PublishedOutcome)
@@ -149,9 +149,11 @@ class SqlOutcomes(OutcomeStore):
         return bool(_DUE.rows(connection, now=self.database.now(connection)))
 
     @nondurable()
-    def claim_outcomes(self, connection: Connection, limit: int, lease_ms: int, after: str) -> tuple[Sequence[Followed], int, str]:
+    def claim_outcomes(
+        self, connection: Connection, limit: int, lease_ms: int, after: str | None
+    ) -> tuple[Sequence[Followed], int, str | None]:
         now = self.database.now(connection)
-        rows, following = claim(connection, FOLLOWED.query, table, now, limit, after)
+        rows, following = claim_fairly(connection, FOLLOWED.query, table, now, limit, after)
         due = [Followed(*row) for row in rows]
         over = {row.id for row in due if row.ended_at is not None and row.ended_at + DAY_MS <= now}
         FOLLOWED.delete(connection, table.c.id.in_(over))

@@ -21,8 +21,8 @@ from ...sql.tables import applications, grants, push_subscriptions, pushes
 from ...sql.transactions import nondurable, reading, transaction
 from .. import Requester
 from ..pushes import HOUR_MS, PushStore
+from .fair_claims import claim_fairly
 from .requester_checks import lock_account
-from .turns import claim
 
 SUBSCRIPTIONS = Rows(push_subscriptions, PushSubscription)
 PUSHES = Rows(pushes, PendingPush)
@@ -83,10 +83,12 @@ class SqlPushes(PushStore):
         return bool(_DUE.rows(connection, now=self.database.now(connection)))
 
     @nondurable()
-    def claim_pushes(self, connection: Connection, limit: int, lease_ms: int, per_hour: int, after: str) -> tuple[Sequence[DuePush], str]:
+    def claim_pushes(
+        self, connection: Connection, limit: int, lease_ms: int, per_hour: int, after: str | None
+    ) -> tuple[Sequence[DuePush], str | None]:
         lock_names(connection, "pushes", ["claim"])  # one process at a time counts and claims
         now = self.database.now(connection)
-        rows, following = claim(connection, PUSHES.query, pushes, now, limit, after)
+        rows, following = claim_fairly(connection, PUSHES.query, pushes, now, limit, after)
         due = [PendingPush(*row) for row in rows]
         granted, attempted = _grants(connection, due), _attempted(connection, due, now)
         claimed = []
@@ -105,7 +107,7 @@ class SqlPushes(PushStore):
         return claimed, following
 
     @nondurable(key=lambda push, delay_ms, pushed: push.puid)
-    def record_push_outcome(self, connection: Connection, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:
+    def record_push_attempt(self, connection: Connection, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:
         now = self.database.now(connection)
         pushed_at = push.pushed_at or (now if pushed else None)
         settled = replace(push, pushed_at=pushed_at)
