@@ -9,7 +9,7 @@ from functools import partial
 
 from .errors import BackendUnavailable
 from .identity.oidc_client import OidcClient
-from .rounds import sleep_until_round
+from .coalesced_timers import sleep_coalesced
 from .runtime import RuntimeMeasures
 from .service import Services
 from .service.looks import SECONDS as LOOK_SECONDS
@@ -85,7 +85,7 @@ def warn_of_development() -> None:
 def _repeat(name: str, seconds: float, job: Callable[[], object]) -> None:
     enter_job()
     while True:
-        sleep_until_round(seconds * random.uniform(1 - _JITTER, 1))  # noqa: S311 a jitter, not a secret
+        sleep_coalesced(seconds * random.uniform(1 - _JITTER, 1))  # noqa: S311 a jitter, not a secret
         try:
             job()
         except BackendUnavailable as error:

@@ -6,7 +6,7 @@ import gc
 from time import perf_counter
 
 from .measures import Histogram
-from .rounds import sleep_until_round
+from .coalesced_timers import sleep_coalesced
 from .tasks import Task
 
 LAG_INTERVAL = 0.5
@@ -46,7 +46,7 @@ class RuntimeMeasures:
 
     def _measure_lag(self) -> None:
         while True:
-            self.lag.observe(sleep_until_round(LAG_INTERVAL))
+            self.lag.observe(sleep_coalesced(LAG_INTERVAL))
 
     def _on_collection(self, phase: str, info: dict[str, int]) -> None:
         if info["generation"]:

@@ -32,7 +32,7 @@ from .ini import load_server  # noqa: E402
 from .listener import Server, tls_context  # noqa: E402
 from .pserve import report_failed_start  # noqa: E402
 from .renewal import START_SECONDS, Renewal, command, restart  # noqa: E402
-from .rounds import sleep_until_round  # noqa: E402
+from .coalesced_timers import sleep_coalesced  # noqa: E402
 from .service_manager import ServiceManager  # noqa: E402
 from .settings import ServerSettings, Settings, wrong_setting  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
@@ -202,7 +202,7 @@ def check_workers(settings: Settings, server: ServerSettings) -> None:
 def _beat(manager: ServiceManager) -> None:
     while True:
         manager.beat()
-        sleep_until_round(manager.watchdog_seconds / 4)
+        sleep_coalesced(manager.watchdog_seconds / 4)
 
 
 def _send_heartbeats(worker: Worker, lease_seconds: int) -> None:
@@ -212,7 +212,7 @@ def _send_heartbeats(worker: Worker, lease_seconds: int) -> None:
     """
     while True:
         worker.beat(lease_seconds)
-        sleep_until_round(BEAT_SECONDS)
+        sleep_coalesced(BEAT_SECONDS)
 
 
 def _stop_after_supervisor(worker: Worker, stopping: Event) -> None:

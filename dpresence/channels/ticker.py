@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import gevent
 
-from ..rounds import sleep_until_round
+from ..coalesced_timers import sleep_coalesced
 from ..service.scheduling import yield_to_loop
 from ..tasks import Task
 from .gate import AdmittedConnection, Gate, PingedConnection
@@ -42,7 +42,7 @@ class Ticker:
 
     def _run(self) -> None:
         while True:
-            sleep_until_round(self._gate.TICK_SECONDS)
+            sleep_coalesced(self._gate.TICK_SECONDS)
             # Callbacks run in order, so every run that was scheduled before the last tick has started after this. With many connections
             # or little CPU the event loop is behind by more than the interval, and a run that only waits would be taken for a lost one.
             gevent.sleep(0)
