@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from .coalesced_timers import sleep_coalesced
 from .errors import BackendUnavailable
 from .identity.oidc_client import OidcClient
-from .coalesced_timers import sleep_coalesced
 from .runtime import RuntimeMeasures
 from .service import Services
 from .service.looks import SECONDS as LOOK_SECONDS

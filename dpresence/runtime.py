@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 from time import perf_counter
 
-from .measures import Histogram
 from .coalesced_timers import sleep_coalesced
+from .measures import Histogram
 from .tasks import Task
 
 LAG_INTERVAL = 0.5

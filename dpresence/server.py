@@ -26,13 +26,13 @@ from gevent.event import Event  # noqa: E402
 from gevent.socket import wait_read  # noqa: E402
 
 from . import __version__, sentry  # noqa: E402
+from .coalesced_timers import sleep_coalesced  # noqa: E402
 from .errors import SettingError  # noqa: E402
 from .files import free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
 from .listener import Server, tls_context  # noqa: E402
 from .pserve import report_failed_start  # noqa: E402
 from .renewal import START_SECONDS, Renewal, command, restart  # noqa: E402
-from .coalesced_timers import sleep_coalesced  # noqa: E402
 from .service_manager import ServiceManager  # noqa: E402
 from .settings import ServerSettings, Settings, wrong_setting  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
