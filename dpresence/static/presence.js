@@ -226,7 +226,7 @@ export class PresenceChannel extends ChannelEventTarget {
     if (!awaitsAnswer) this.#answerBy = Infinity;
     else if (this.#answerBy === Infinity) this.#answerBy = now + ANSWER_SECONDS * 1000;
     const dueAt = Math.min(this.#status.dueAt, this.#reports.dueAt);
-    if (owed) this.#expectAnswer((this.#answerBy - now) / 1000);
+    if (awaitsAnswer) this.#expectAnswer((this.#answerBy - now) / 1000);
     else if (dueAt < Infinity && !this.#renewing) this.#timer.after((dueAt - now) / 1000, () => this.#proceed());
     else this.#timer.awaitSilence(now + SILENCE_SECONDS * 1000, (slept) => this.#check(slept ? RESUMED_SECONDS : ANSWER_SECONDS));
   }
