@@ -157,7 +157,7 @@ def check_partitions(settings: Settings, clock: Clock) -> None:
             raise error
         with suppress(BackendUnavailable):
             if not stored:
-                partitions.refuse_unpartitioned_data(settings.redis)
+                partitions.refuse_data_of_one_partition(settings.redis)
 
 
 def _stored_partitions(settings: Settings, clock: Clock) -> Sequence[str]:

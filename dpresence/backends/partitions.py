@@ -39,12 +39,12 @@ def load_tracker(settings: Settings, clock: Clock, directory: Directory, server:
     names = _names(settings.redis, directory)
     if settings.redis.partitions != len(names):
         log.warning("redis.partitions = %d: set %d, as the tracker was split", settings.redis.partitions, len(names))
-    placement = PartitionServers(settings, clock, directory, server)
-    return PartitionedTracker(placement.open(names), Epochs.partition_of, placement.relocate)
+    servers = PartitionServers(settings, clock, directory, server)
+    return PartitionedTracker(servers.open(names), Epochs.partition_of_offset, servers.follow)
 
 
 class PartitionServers:
-    """The partitions and their servers, which the directory names.
+    """The trackers of the partitions, each at the server that the directory names.
 
     :param server: connections to the server of ``redis.url``, None if nothing else has opened any.
     """
@@ -56,7 +56,7 @@ class PartitionServers:
         self._clock = clock
         self._directory = directory
         self._process = make_process_id()
-        self._shared = {redis_name(settings.redis.url): server} if server and not settings.redis.cluster else {}
+        self._given = {redis_name(settings.redis.url): server} if server and not settings.redis.cluster else {}
         self._servers: dict[str, TrackerServer] = {}
         self._parts: list[RedisTracker] = []
         self._names: list[str] = []  # the servers at which the parts are
@@ -71,13 +71,13 @@ class PartitionServers:
         from .tracker.redis import RedisTracker
 
         self._settings = replace(self._settings, redis=replace(self._settings.redis, partitions=len(names)))
-        if any(bool(server.state.name) != (len(names) > 1) for server in self._shared.values()):
-            self._shared.clear()  # they would have no name in the metrics: the settings are from before a split
+        if any(bool(server.state.name) != (len(names) > 1) for server in self._given.values()):
+            self._given.clear()  # they would have no name in the metrics: the settings are from before a split
         parts: list[RedisTracker] = []
         try:
             for number, name in enumerate(names):
                 partition = number if len(names) > 1 else None
-                parts.append(RedisTracker(self.server(name), self._settings.presence, self._clock, partition))
+                parts.append(RedisTracker(self._server(name), self._settings.presence, self._clock, partition))
         except BaseException:
             for part in parts:
                 part.close()
@@ -85,14 +85,14 @@ class PartitionServers:
         self._parts, self._names = parts, list(names)
         return parts
 
-    def names(self) -> Sequence[str]:
+    def _present_names(self) -> Sequence[str]:
         """Return the present server of each partition.
 
         :raises BackendUnavailable: the database, or no node of the cluster, answers.
         """
         return present_names(self._settings.redis, self._directory.partitions())
 
-    def server(self, name: str) -> TrackerServer:
+    def _server(self, name: str) -> TrackerServer:
         """Return the open connections to a server, which its first partition opens.
 
         :raises SettingError: the server is not supported.
@@ -102,17 +102,17 @@ class PartitionServers:
 
         if name not in self._servers:
             redis = self._settings.redis
-            connections = self._shared.get(redis_name(url_of(redis, name))) or open_named(redis, name)
+            connections = self._given.get(redis_name(url_of(redis, name))) or open_named(redis, name)
             self._servers[name] = TrackerServer(connections, self._settings.presence, self._clock, self._process)
         return self._servers[name]
 
-    def relocate(self) -> Sequence[RedisTracker] | None:
+    def follow(self) -> Sequence[RedisTracker] | None:
         """Let each part continue at the server where its partition is now; return all parts if the tracker was split.
 
         :raises SettingError: a server is not supported, or the number of partitions is another; its partitions stay where they are.
-        :raises BackendUnavailable: a server or the database does not answer; the partitions of other servers were relocated.
+        :raises BackendUnavailable: a server or the database does not answer; the partitions of other servers go on there.
         """
-        names = self.names()
+        names = self._present_names()
         if len(names) > len(self._names) == 1:
             return self._split(names)
         if len(names) != len(self._names):
@@ -123,8 +123,9 @@ class PartitionServers:
         for number, name in enumerate(names):
             if name != self._names[number]:
                 try:
-                    self._relocate(self._parts[number], number, name)
+                    self._parts[number].use_server(self._server(name))  # closes connections of which it was the last partition
                     self._names[number] = name
+                    log.info("partition %d is at %s now", number, name)
                 except (BackendUnavailable, SettingError) as error:
                     errors.append(error)
         self._forget_unused_servers()
@@ -135,10 +136,6 @@ class PartitionServers:
     def _forget_unused_servers(self) -> None:
         for name in self._servers.keys() - set(self._names):
             del self._servers[name]
-
-    def _relocate(self, part: RedisTracker, number: int, name: str) -> None:
-        part.relocate(self.server(name))  # closes the connections to the former server if it was the last one there
-        log.info("partition %d is at %s now", number, name)
 
     def _split(self, names: Sequence[str]) -> Sequence[RedisTracker]:
         """Open the partitions of a tracker that had one, and leave that one, whose server has another name from now on."""
@@ -173,13 +170,13 @@ def send_signal(settings: RedisSettings, directory: Directory, topic: Topic, key
 
 
 def _names(redis: RedisSettings, directory: Directory) -> Sequence[str]:
-    """Return the names of the servers of the partitions; "" if there is only one.
+    """Return the names of the servers of the partitions; "" for a tracker of one partition.
 
     :raises SettingError: the settings do not fit the stored partitions, or the data in Redis.
     """
     stored = directory.partitions()
     if not stored:
-        refuse_unpartitioned_data(redis)
+        refuse_data_of_one_partition(redis)
         stored = directory.claim_partitions(_first_names(redis))
     refuse_other_partitions(redis, stored)
     return present_names(redis, stored)
@@ -208,8 +205,8 @@ def present_names(redis: RedisSettings, stored: Sequence[str]) -> Sequence[str]:
     return nodes_of([key_prefix(nodes[0], number) for number in range(len(stored))], nodes)
 
 
-def refuse_unpartitioned_data(redis: RedisSettings) -> None:
-    """Check before the partitions are stored that no process has used a tracker without them, and may still do so.
+def refuse_data_of_one_partition(redis: RedisSettings) -> None:
+    """Check before several partitions are stored that no process has used a tracker of one partition, and may still do so.
 
     :raises SettingError: a process has.
     :raises BackendUnavailable: a server does not answer.
@@ -220,7 +217,7 @@ def refuse_unpartitioned_data(redis: RedisSettings) -> None:
         key = f"{key_prefix(server, None)}meta"
         if server.command("EXISTS", key):
             raise SettingError(
-                f"redis.partitions = {redis.partitions}: must be 1, as this service has data in Redis without partitions ({key})"
+                f"redis.partitions = {redis.partitions}: must be 1, as this service has data of one partition in Redis ({key})"
             )
 
 
@@ -257,7 +254,7 @@ def refused_partitions(redis: RedisSettings, stored: Sequence[str]) -> dict[int,
 def open_named(redis: RedisSettings, name: str) -> ConnectionFactory:
     """Return connections to the server that the directory names; none is open yet.
 
-    :param name: "" for the server of a single partition.
+    :param name: "" for the server of a tracker of one partition.
     :raises SettingError: a URL or a certificate is invalid.
     """
     return open_server(redis, url_of(redis, name))
@@ -266,7 +263,7 @@ def open_named(redis: RedisSettings, name: str) -> ConnectionFactory:
 def url_of(redis: RedisSettings, name: str) -> str:
     """Return the URL of a server. One that the settings do not name is reached like the first one of the tracker.
 
-    :param name: as the directory stores it; "" for the server of a single partition.
+    :param name: as the directory stores it; "" for the server of a tracker of one partition.
     """
     known = {redis_name(url): url for url in (redis.url, *redis.tracker_urls)}
     first = redis.tracker_urls[0]

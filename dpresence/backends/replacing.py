@@ -23,7 +23,7 @@ class Replaced:
     """The result of a replacement.
 
     :ivar partitions: the partitions that are at the new server now.
-    :ivar empty: those of them that have no data there, and begin anew.
+    :ivar empty: those of them that have no data there, and start empty.
     """
 
     partitions: tuple[int, ...]
@@ -45,10 +45,10 @@ class Replacement:
         self._keys_of = keys_of
         self._id = secrets.token_hex(8)
 
-    def replace(self, old: str, new: str, begins_empty: bool = False) -> Replaced:
+    def replace(self, old: str, new: str, starts_empty: bool = False) -> Replaced:
         """Replace a server that does not answer any more, or is the new one under another name.
 
-        :param begins_empty: partitions without data at the new server begin anew.
+        :param starts_empty: partitions without data at the new server start empty.
         :raises MoveRefused: nothing was changed; the text says why.
         :raises SettingError: the new server is not supported.
         :raises BackendUnavailable: the new server or the database does not answer.
@@ -67,7 +67,7 @@ class Replacement:
                 require_lock(each, f"moves a partition to {new}")
             self._refuse_running(old, new)
             empty = tuple(number for number, each in keys.items() if not each.has_data())
-            self._refuse_empty(new, () if begins_empty else empty)
+            self._refuse_empty(new, () if starts_empty else empty)
             if not self._directory.replace_partition_server(old, new):
                 raise MoveRefused("another call has moved a partition at the same time")
             for each in keys.values():
@@ -90,7 +90,7 @@ class Replacement:
         if empty:
             numbers = ", ".join(map(str, empty))
             raise MoveRefused(
-                f"{new} has no data of partitions {numbers}: let it load the data first, or add --empty, which lets them begin anew: "
+                f"{new} has no data of partitions {numbers}: let it load the data first, or add --empty, which lets them start empty: "
                 "devices are connected again, and app services get a snapshot"
             )
 

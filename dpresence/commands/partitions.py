@@ -37,7 +37,7 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     replacing = add(group, common, "replace", "let a server have all partitions of one that is gone, without copying", _replace)
     replacing.add_argument("old", metavar="OLD", help="the server that is gone, or whose address has changed: its name or a URL")
     replacing.add_argument("new", metavar="NEW", help="the server that has its data: a URL, or its name")
-    replacing.add_argument("--empty", action="store_true", help="let partitions without data there begin anew")
+    replacing.add_argument("--empty", action="store_true", help="let partitions without data there start empty")
 
 
 def _list(_: argparse.Namespace, context: Context) -> None:
@@ -113,7 +113,7 @@ def _replace(options: argparse.Namespace, context: Context) -> None:
         raise CommandFailed(str(error)) from None
     for number in replaced.partitions:
         state = "empty" if number in replaced.empty else "ok"
-        context.output.write(f"{number}  {new}{'  begins anew' if state == 'empty' else ''}", partition=number, server=new, state=state)
+        context.output.write(f"{number}  {new}{'  starts empty' if state == 'empty' else ''}", partition=number, server=new, state=state)
 
 
 def _keys_of(context: Context) -> Callable[[str, int, str], PartitionKeys]:

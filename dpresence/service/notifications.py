@@ -160,7 +160,7 @@ class Notifications:
     def _view(self, appid: str, grants: Sequence[Grant]) -> Mapping[str, FeedEntry]:
         """Return the latest updates of some grants in an application's feed, without those of users whose tracker is unavailable."""
         try:
-            return self._tracker.latest_of_grants(appid, grants, partial=True)
+            return self._tracker.latest_of_grants(appid, grants, allow_missing=True)
         except BackendUnavailable:
             return {}
 

@@ -197,7 +197,7 @@ class Outcomes:
         """Publish what is permitted by now; return the ids of these notifications."""
         puids = list({each.puid for each in held})
         grants = self._directory.grants_by_puid(appid, puids)
-        view = self._tracker.latest_of_grants(appid, list(grants.values()), partial=True)
+        view = self._tracker.latest_of_grants(appid, list(grants.values()), allow_missing=True)
         now = self._clock.steady.now()
         published = {
             each.id: _held(each)

@@ -37,7 +37,7 @@ class PartitionStore(ABC):
 
     @abstractmethod
     def split_partition(self, id_: str, servers: Sequence[str]) -> bool:
-        """Replace the single partition by several, on these servers; return False without a change if no stored move has this id."""
+        """Replace the server of a tracker of one partition by those of several; return False without a change if no move has this id."""
 
     @abstractmethod
     def replace_partition_server(self, server: str, new: str) -> bool:

@@ -21,7 +21,7 @@ from .state import NoPrimary
 PORT = 26379
 """Default port of a Sentinel."""
 STRAGGLER_SECONDS = 0.1
-"""Time for which the other answers are awaited once a majority has answered."""
+"""Time for which the other answers are waited for once a majority has answered."""
 
 
 class Address(NamedTuple):
@@ -68,14 +68,14 @@ class Sentinels:
         """
         views, errors = self.views(len(self.addresses) // 2 + 1)
         if not views:
-            told = "; ".join(f"{address}: {error}" for address, error in errors.items())
-            raise NoPrimary(f"no Sentinel names the primary {self.name}: {told or 'none answers in time'}")
+            causes = "; ".join(f"{address}: {error}" for address, error in errors.items())
+            raise NoPrimary(f"no Sentinel names the primary {self.name}: {causes or 'none answers in time'}")
         return max(views, key=lambda view: view.epoch).primary
 
     def views(self, enough: int) -> tuple[list[View], dict[Address, Exception]]:
         """Return the answers, and the errors of Sentinels that gave none.
 
-        :param enough: number of answers after which the others are not awaited.
+        :param enough: number of answers after which the others are not waited for.
         """
         waiting = {spawn(self._view, address): address for address in self.addresses}
         views: list[View] = []

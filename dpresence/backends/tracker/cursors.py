@@ -29,7 +29,7 @@ def digest(epochs: Sequence[str]) -> str:
     return sha256(" ".join(epochs).encode()).hexdigest()[:_DIGEST_CHARACTERS]
 
 
-def join(epochs: Sequence[str], parts: Iterable[str]) -> str:
+def join_cursor(epochs: Sequence[str], parts: Iterable[str]) -> str:
     """Return the cursor of these parts."""
     return f"{digest(epochs)}.{'.'.join(parts)}"
 
@@ -41,7 +41,7 @@ def encode_part(cursor: str) -> tuple[str, str]:
     return epoch, (f"{int(number):x}" if number != "0" else "") + (f"-{run}" if dot else "")
 
 
-def split(cursor: str, epochs: Sequence[str]) -> list[str] | None:
+def split_cursor(cursor: str, epochs: Sequence[str]) -> list[str] | None:
     """Return the cursor of each partition; None if the text is no cursor, or one of other epochs.
 
     :param epochs: the present epoch of each partition.

@@ -32,10 +32,10 @@ class FeedStore(ABC):
         :param grants: application and PUID of each grant.
         """
 
-    def latest_of_grants(self, appid: str, grants: Sequence[Grant], partial: bool = False) -> dict[str, FeedEntry]:
+    def latest_of_grants(self, appid: str, grants: Sequence[Grant], allow_missing: bool = False) -> dict[str, FeedEntry]:
         """Return the newest entries of an application's grants, by PUID. Only what holds their users is asked.
 
-        :param partial: leave out the users whose part is unavailable, unless all are.
+        :param allow_missing: leave out the users whose part is unavailable, unless all are.
         """
         return self.latest(appid, [grant.puid for grant in grants])
 

@@ -227,24 +227,10 @@ class MemoryTracker(MemoryFeeds):
 
     def _take(self, user: str, known: LiveUser | None, reason: Reason, now: float) -> bool:
         """Take a token for a status of a user, other than offline; if there is none, record when the change is due."""
-        wait = self._take_token(user, known, now)
+        wait = known.take_token(self._rates.rule, now) if known else self._rates.take(user, now)
         if wait:
             self._postponed[user] = (now + wait, reason)
         return not wait
-
-    def _take_token(self, user: str, known: LiveUser | None, now: float) -> float:
-        """Take a token; return 0.0, or the seconds until there is one.
-
-        :param known: has the state of the rate of a user with live devices, which saves an entry of ``_rates`` and its look-up.
-        """
-        if known is None:
-            return self._rates.take(user, now)
-        before, rule = known.rate_full_at, self._rates.rule
-        full_at = now + rule.interval if before <= now else rule.take(before, now)
-        if not full_at:
-            return rule.wait(before, now)
-        known.rate_full_at = full_at
-        return 0.0
 
     def sent_status(self, user: str) -> Status:
         known = self._users.get(user)
@@ -253,7 +239,8 @@ class MemoryTracker(MemoryFeeds):
     # -- the rate of a user's changes
 
     def charge(self, user: str) -> float:
-        return self._take_token(user, self._users.get(user), self._clock.monotonic())
+        known, now = self._users.get(user), self._clock.monotonic()
+        return known.take_token(self._rates.rule, now) if known else self._rates.take(user, now)
 
     def postponed(self) -> Sequence[str]:
         now = self._clock.monotonic()

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
+from ...limits import RateRule
 from ...model import Status, merge
 
 
@@ -73,6 +74,18 @@ class LiveUser(Struct, gc=False):
         if sign_in_revision:
             found.sign_in_revision = max(found.sign_in_revision, sign_in_revision)
         return status if found is stored else self.merged
+
+    def take_token(self, rule: RateRule, now: float) -> float:
+        """Take a token for a change; return 0.0, or the seconds until there is one.
+
+        :param now: monotonic seconds.
+        """
+        before = self.rate_full_at
+        full_at = now + rule.interval if before <= now else rule.take(before, now)
+        if not full_at:
+            return rule.wait(before, now)
+        self.rate_full_at = full_at
+        return 0.0
 
     def add(self, device: LiveDevice) -> None:
         """Add a device with a new name."""

@@ -1,4 +1,4 @@
-"""Calls of all partitions of a tracker at the same time, also if the servers of some are away; offsets of all of them."""
+"""Calls of all partitions of a tracker at the same time, also if the servers of some are unavailable; offsets of all of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from zlib import crc32
 import gevent
 
 from ...errors import BackendUnavailable
+from ...model import Grant
 from . import Tracker
 
 S = TypeVar("S")
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 
 def try_each(work: Callable[[S], T], items: Sequence[S]) -> list[T | BackendUnavailable]:
-    """Call ``work`` for each item, at the same time, and return the results in order; an item whose server is away has its error."""
+    """Call ``work`` for each item, at the same time, and return the results in order; an item whose server is unavailable has its error."""
 
     def attempt(item: S) -> T | BackendUnavailable:
         try:
@@ -34,7 +35,7 @@ def try_each(work: Callable[[S], T], items: Sequence[S]) -> list[T | BackendUnav
 def call_all(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     """Call ``work`` for each item and return the results in order.
 
-    :raises BackendUnavailable: the server of an item is away; the others were called.
+    :raises BackendUnavailable: the server of an item is unavailable; the others were called.
     """
     found: list[T] = []
     for result in try_each(work, items):
@@ -59,6 +60,12 @@ def call_present(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
 def partition_of(key: str, count: int) -> int:
     """Return the number of the partition, of so many, of a user, or of anything else that has a key."""
     return crc32(key.encode()) % count
+
+
+def revoke_where_shown(grant: Grant, part: Tracker) -> None:
+    """Append a revocation of a user who is not known to the part that has an entry of their PUID."""
+    if part.latest(grant.appid, [grant.puid]):
+        part.append_revocation(grant)
 
 
 def covered(appid: str, item: tuple[Tracker, str]) -> int | None:

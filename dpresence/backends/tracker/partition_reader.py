@@ -17,13 +17,13 @@ Offsets = tuple[int, ...]
 _MAX_FEEDS = 10_000
 """Maximum number of feeds of which this process knows the unread parts; of any other feed every part is read."""
 RETRY_SECONDS = 1.0
-"""Time after which a part whose server was away is read again."""
+"""Time after which a part whose server was unavailable is read again."""
 PATIENCE_SECONDS = 0.5
 """Time for which a reader waits for a part. One that is read later than that follows with a signal."""
 _LATE_READINGS = 2
 """Late readings of a feed that are kept for its readers, for each part."""
 Entries = Sequence[FeedEntry] | BackendUnavailable | None
-"""The entries that were read, an error if the server is away, None if entries after the offset were deleted."""
+"""The entries that were read, an error if the server is unavailable, None if entries after the offset were deleted."""
 
 
 class _Feed:
@@ -110,9 +110,9 @@ class PartitionReader:
         return found if len(found) < limit else None
 
     def read(self, appid: str, offsets: Offsets, limit: int) -> Sequence[FeedEntry] | None:
-        """See ``Tracker.read``. A part whose server is away or slow is left out; a signal follows when it may be there again.
+        """See ``Tracker.read``. A part whose server is unavailable or slow is left out; a signal follows when it may be there again.
 
-        :raises BackendUnavailable: the servers of all parts are away.
+        :raises BackendUnavailable: the servers of all parts are unavailable.
         """
         feed, reached, found = self._feed(appid), list(offsets), list[FeedEntry]()
         failed: list[BackendUnavailable] = []
@@ -159,8 +159,8 @@ class PartitionReader:
         if len(parts) == 1 and parts[0] not in feed.slow:
             return self._read_one(feed, appid, parts[0], offsets[parts[0]], limit)
         readings = {part: self._reading(feed, appid, part, offsets[part], limit) for part in parts}
-        awaited = [reading for part, reading in readings.items() if part not in feed.slow]
-        return self._results(feed, appid, offsets, readings, awaited)
+        waited_for = [reading for part, reading in readings.items() if part not in feed.slow]
+        return self._results(feed, appid, offsets, readings, waited_for)
 
     def _read_one(self, feed: _Feed, appid: str, part: int, offset: int, limit: int) -> dict[int, Entries]:
         """Read one part without a greenlet of its own, which is cheaper; with one if that takes too long."""
@@ -174,10 +174,10 @@ class PartitionReader:
         appid: str,
         offsets: Sequence[int] | Mapping[int, int],
         readings: Mapping[int, gevent.Greenlet],
-        awaited: Sequence[gevent.Greenlet],
+        waited_for: Sequence[gevent.Greenlet],
     ) -> dict[int, Entries]:
         """Wait for some readings, and return the results of those that have ended; the others are kept."""
-        gevent.joinall(awaited, PATIENCE_SECONDS)
+        gevent.joinall(waited_for, PATIENCE_SECONDS)
         feed.slow.update(part for part, reading in readings.items() if not reading.ready())
         if feed.all_slow:  # some may only have been slow for a moment
             gevent.wait(list(readings.values()), count=1)

@@ -1,8 +1,9 @@
 """A tracker in partitions. Each partition is a tracker of its own, for a part of the users, and may be at a server of its own.
 
-A user's devices, merge and feed entries are in the partition that the digest of the user's id names, so every change remains one step of
-one partition. The feed of an application has a part in each partition: entries of one PUID are in order, those of several PUIDs need not
-be. An offset is the tuple of the offsets of the parts. A partition whose server is away refuses the calls for its users; the others go on.
+A user's devices, merge and feed entries are in the partition that the CRC-32 of the user's id names (``partition_of``), so every change
+remains one step of one partition. The feed of an application has a part in each partition: entries of one PUID are in order, those of
+several PUIDs need not be. An offset is the tuple of the offsets of the parts. A partition whose server is unavailable refuses the calls
+for its users; the others go on.
 
 A tracker of one partition, whose cursors are those of its feeds, may be split. Offsets from before have one part, and are not covered.
 """
@@ -19,36 +20,34 @@ from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from . import Connected, Listener, Lost, PublishedCounts, Topic, Tracker, Updated
-from .cursors import encode_part, join, split
-from .partition_calls import all_or_none, assumed, call_all, call_present, covered, partition_of, try_each
+from .cursors import encode_part, join_cursor, split_cursor
+from .partition_calls import all_or_none, assumed, call_all, call_present, covered, partition_of, revoke_where_shown, try_each
 from .partition_reader import Offsets, PartitionReader
 from .relocation import Relocation
-
-
-def _revoke_where_shown(grant: Grant, part: Tracker) -> None:
-    if part.latest(grant.appid, [grant.puid]):
-        part.append_revocation(grant)
 
 
 class PartitionedTracker(Tracker):
     """See ``Tracker``.
 
     :param parts: the tracker of each partition, in the order of their numbers; how many there are changes only by a split.
-    :param part_of: returns the partition of an offset of an entry.
-    :param relocate: lets each part continue at the server where its partition is now, and returns all parts if there are more of them;
+    :param partition_of_offset: returns the partition of an entry by its offset.
+    :param follow: lets each part continue at the server where its partition is now, and returns all parts if there are more of them;
         raises ``BackendUnavailable`` and ``SettingError``.
     """
 
     is_remote = True
 
     def __init__(
-        self, parts: Sequence[Tracker], part_of: Callable[[int], int], relocate: Callable[[], Sequence[Tracker] | None] = lambda: None
+        self,
+        parts: Sequence[Tracker],
+        partition_of_offset: Callable[[int], int],
+        follow: Callable[[], Sequence[Tracker] | None] = lambda: None,
     ) -> None:
-        self._part_of = part_of
+        self._partition_of_offset = partition_of_offset
         self._listeners: list[Listener] = []
-        self._readers: list[Callable[[str], bool]] = []
-        self._find_parts = relocate
-        self._relocation = Relocation(self._relocate)
+        self._is_read_predicates: list[Callable[[str], bool]] = []
+        self._follow = follow
+        self._relocation = Relocation(self._follow_directory)
         self._use(parts)
 
     def _use(self, parts: Sequence[Tracker]) -> None:
@@ -56,12 +55,12 @@ class PartitionedTracker(Tracker):
         self._encoded: Offsets = (-1,) * len(parts)  # the offset of the last cursor, and of each part of it the epoch and the text
         self._encoded_epochs, self._texts = [""] * len(parts), [""] * len(parts)
         self._parts = parts
-        self._home = parts[0]  # has what belongs to no user
+        self._first = parts[0]  # has what belongs to no user
         for number, part in enumerate(parts):
             part.subscribe(partial(self._on_signal, number), self._reads)
 
-    def _relocate(self) -> None:
-        if (parts := self._find_parts()) is not None:
+    def _follow_directory(self) -> None:
+        if (parts := self._follow()) is not None:
             self._use(parts)
             self._notify("missed", "")
 
@@ -79,7 +78,7 @@ class PartitionedTracker(Tracker):
 
     @property
     def epoch(self) -> str:  # type: ignore[override]
-        return join(self._epochs, ()) if len(self._parts) > 1 else self._home.epoch
+        return join_cursor(self._epochs, ()) if len(self._parts) > 1 else self._first.epoch
 
     @property
     def _epochs(self) -> tuple[str, ...]:
@@ -88,11 +87,11 @@ class PartitionedTracker(Tracker):
     # -- signals
 
     def subscribe(self, listener: Listener, reads: Callable[[str], bool] = lambda appid: False) -> None:
-        self._readers.append(reads)
+        self._is_read_predicates.append(reads)
         self._listeners.append(listener)
 
     def _reads(self, appid: str) -> bool:
-        return any(reads(appid) for reads in self._readers)
+        return any(is_read(appid) for is_read in self._is_read_predicates)
 
     def _notify(self, topic: Topic, key: str) -> None:
         for listener in self._listeners:
@@ -178,7 +177,7 @@ class PartitionedTracker(Tracker):
         if grant.user:
             self._part(grant.user).append_revocation(grant, revision)
         else:
-            call_all(partial(_revoke_where_shown, grant), self._parts)
+            call_all(partial(revoke_where_shown, grant), self._parts)
 
     def append_current_status(self, grant: Grant, revision: int) -> None:
         self._part(grant.user).append_current_status(grant, revision)
@@ -201,11 +200,11 @@ class PartitionedTracker(Tracker):
     def latest_of(self, user: str, grants: Sequence[tuple[str, str]]) -> dict[str, FeedEntry]:
         return self._part(user).latest_of(user, grants)
 
-    def latest_of_grants(self, appid: str, grants: Sequence[Grant], partial: bool = False) -> dict[str, FeedEntry]:
+    def latest_of_grants(self, appid: str, grants: Sequence[Grant], allow_missing: bool = False) -> dict[str, FeedEntry]:
         asked: dict[Tracker, list[str]] = {}
         for grant in grants:
             asked.setdefault(self._part(grant.user), []).append(grant.puid)
-        call = call_present if partial else call_all
+        call = call_present if allow_missing else call_all
         found: dict[str, FeedEntry] = {}
         for entries in call(lambda item: item[0].latest(appid, item[1]), list(asked.items())):
             found |= entries
@@ -213,39 +212,39 @@ class PartitionedTracker(Tracker):
 
     def read(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
         if len(self._parts) == 1:
-            return self._home.read(appid, offset[0], limit)
+            return self._first.read(appid, offset[0], limit)
         return self._reader.read(appid, offset, limit) if len(offset) > 1 else None
 
     def read_now(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
         if len(self._parts) == 1:
-            return self._home.read_now(appid, offset[0], limit)
+            return self._first.read_now(appid, offset[0], limit)
         return self._reader.read_now(appid, offset, limit) if len(offset) > 1 else None
 
     def advance(self, offset: Offsets, entries: Sequence[FeedEntry]) -> Offsets:
         reached = list(offset)
         for entry in entries:  # the last one of each part remains
-            reached[self._part_of(entry.offset)] = entry.offset
+            reached[self._partition_of_offset(entry.offset)] = entry.offset
         return tuple(reached)
 
     def reached(self, offset: Offsets, entry: FeedEntry) -> bool:
-        return len(offset) == len(self._parts) and entry.offset <= offset[self._part_of(entry.offset)]
+        return len(offset) == len(self._parts) and entry.offset <= offset[self._partition_of_offset(entry.offset)]
 
     def length(self, offset: Offsets) -> int:
         return sum(part.length(one) for part, one in zip(self._parts, offset, strict=False))
 
     def cursor(self, offset: Offsets) -> str:
         if len(offset) == 1:
-            return self._home.cursor(offset[0])
+            return self._first.cursor(offset[0])
         if offset != self._encoded:
             for number, (one, before) in enumerate(zip(offset, self._encoded, strict=True)):
                 if one != before:  # most parts are where they were in the frame before
                     self._encoded_epochs[number], self._texts[number] = encode_part(self._parts[number].cursor(one))
             self._encoded = offset
-        return join(tuple(self._encoded_epochs), self._texts)
+        return join_cursor(tuple(self._encoded_epochs), self._texts)
 
     def offset(self, appid: str, cursor: str) -> Offsets | None:
-        """Return the offset of a cursor; a part whose server is away is taken as covered until it is read."""
-        cursors = split(cursor, self._epochs)
+        """Return the offset of a cursor; a part whose server is unavailable is taken as covered until it is read."""
+        cursors = split_cursor(cursor, self._epochs)
         if cursors is None:
             return None
         items = list(zip(self._parts, cursors, strict=True))
@@ -256,7 +255,7 @@ class PartitionedTracker(Tracker):
         )
 
     def assumed_offset(self, cursor: str) -> Offsets | None:
-        cursors = split(cursor, self._epochs)
+        cursors = split_cursor(cursor, self._epochs)
         return all_or_none(map(assumed, self._parts, cursors)) if cursors else None
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
@@ -275,10 +274,10 @@ class PartitionedTracker(Tracker):
     # -- between processes
 
     def publish(self, report: str, counts: Mapping[str, float]) -> None:
-        self._home.publish(report, counts)
+        self._first.publish(report, counts)
 
     def published(self) -> PublishedCounts:
-        return self._home.published()
+        return self._first.published()
 
     def claim(self, task: str, seconds: float) -> bool:
         return self._part(task).claim(task, seconds)

@@ -47,42 +47,42 @@ _PAGES = 4
 class RedisTracker(RedisFeeds):
     """See ``Tracker``; a device belongs to the process whose tracker connected it.
 
-    :param shared: the connections to the server, which other partitions may use too.
-    :param partition: number of the partition, None if there is only this tracker.
+    :param server: the connections to the server, which other partitions may use too.
+    :param partition: number of the partition, None in a tracker of one partition.
     :raises BackendUnavailable: the server does not answer.
     """
 
     is_remote = True
 
-    def __init__(self, shared: TrackerServer, settings: PresenceSettings, clock: Clock, partition: int | None = None) -> None:
+    def __init__(self, server: TrackerServer, settings: PresenceSettings, clock: Clock, partition: int | None = None) -> None:
         self._signals = Signals()
         self._partition = partition or 0
-        self._shared = shared
-        prefix = key_prefix(shared.server, partition)
-        fence = fence_key(shared.server, partition)
-        self._registration = Registration(shared.process, partition, prefix, fence, self._signals, settings, clock)
+        self._server = server
+        prefix = key_prefix(server.connections, partition)
+        fence = fence_key(server.connections, partition)
+        self._registration = Registration(server.process, partition, prefix, fence, self._signals, settings, clock)
         self._epochs = self._registration.epochs
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
-        self._client, self._pubsub = shared.client, shared.pubsub
-        self.measures = [shared.client.measures]
-        shared.join(self._registration)
+        self._client, self._pubsub = server.client, server.pubsub
+        self.measures = [server.client.measures]
+        server.join(self._registration)
         with ExitStack() as joined:  # leaves when the server does not answer
-            joined.callback(shared.leave, self._registration)
+            joined.callback(server.leave, self._registration)
             self.ping()
             joined.pop_all()
 
-    def relocate(self, shared: TrackerServer) -> None:
+    def use_server(self, server: TrackerServer) -> None:
         """Continue at another server, to which the partition was moved."""
-        self._shared.leave(self._registration)
-        self._shared = shared
-        self._client, self._pubsub = shared.client, shared.pubsub
-        self.measures = [shared.client.measures]
-        shared.join(self._registration)
+        self._server.leave(self._registration)
+        self._server = server
+        self._client, self._pubsub = server.client, server.pubsub
+        self.measures = [server.client.measures]
+        server.join(self._registration)
 
     def detach(self) -> Sequence[tuple[str, str]]:
         """Leave the server, whose partition was split; return the (user, connection) of calls to ``connect`` that had no answer."""
-        self._shared.leave(self._registration)
+        self._server.leave(self._registration)
         self._signals.unsubscribe_all()
         return list(self._unanswered)
 
@@ -221,10 +221,10 @@ class RedisTracker(RedisFeeds):
     # -- feeds
 
     def append_grant(self, grant: Grant, revision: int) -> None:
-        self._change("granted", grant.user, self._encode_grant(grant), revision)
+        self._change("append_grant", grant.user, self._encode_grant(grant), revision)
 
     def append_revocation(self, grant: Grant, revision: int = 0) -> None:
-        self._call("revoked", grant.user, self._encode_grant(grant), revision)
+        self._call("append_revocation", grant.user, self._encode_grant(grant), revision)
 
     def append_current_status(self, grant: Grant, revision: int) -> None:
         self._change("append_current_status", grant.user, self._encode_grant(grant), revision)
@@ -258,5 +258,5 @@ class RedisTracker(RedisFeeds):
         """Unregister this process, so that its remaining devices expire without waiting for the end of the lease."""
         with suppress(BackendUnavailable):
             self._call("retire")
-        self._shared.leave(self._registration)
+        self._server.leave(self._registration)
         self._signals.unsubscribe_all()

@@ -34,7 +34,7 @@ class Registration:
     """The registration of one process with a partition, and what the process knows of the data there.
 
     :param process: id of the process.
-    :param partition: number of the partition, None if there is only one.
+    :param partition: number of the partition, None in a tracker of one partition.
     :param prefix: prefix of its keys.
     :param fence: key that exists where no process may use the partition.
     :param signals: calls the listeners, with the signals of each answer.

@@ -25,7 +25,7 @@ class TrackerServer:
     """The connections of one process to a server. They are closed when the last partition has left.
 
     :param process: id of the process, the same at all servers: a partition that is moved is still that of the process.
-    :ivar server: creates the connections.
+    :ivar connections: creates the connections.
     :raises SettingError: the server is not supported.
     :raises BackendUnavailable: the server does not answer.
     """
@@ -36,7 +36,7 @@ class TrackerServer:
         server.on_switch(warn_of_eviction)
         if server.in_cluster:
             server.on_failure(self._on_failure)  # another node may have the partitions now
-        self.server = server
+        self.connections = server
         self.process = process or make_process_id()
         channel = _channel(server)
         self._batches = Batches(server, self.process, channel, settings, clock)
@@ -103,7 +103,7 @@ def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:
 
 
 def signal_moved(server: ConnectionFactory, partition: int | None) -> None:
-    """Tell the processes at a server that a partition, or None for a tracker without any, may be elsewhere.
+    """Tell the processes at a server that a partition, or None for that of a tracker of one partition, may be elsewhere.
 
     :raises BackendUnavailable: the server does not answer.
     """

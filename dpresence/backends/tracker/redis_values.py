@@ -64,7 +64,7 @@ class Epochs:
         return self._first + (max(position for position, known in enumerate(self._epochs) if known == epoch) << self._BITS)
 
     @classmethod
-    def partition_of(cls, offset: int) -> int:
+    def partition_of_offset(cls, offset: int) -> int:
         """Return the number of the partition of an offset."""
         return offset >> cls._ALL_BITS
 

@@ -16,13 +16,13 @@ PAUSE_SECONDS = 0.25
 
 
 class Relocation:
-    """Calls ``relocate`` in a greenlet, once at a time, after it was requested.
+    """Calls a function in a greenlet, once at a time, after it was requested.
 
-    :param relocate: see ``PartitionedTracker``.
+    :param follow: lets each partition continue at its present server; raises ``BackendUnavailable`` and ``SettingError``.
     """
 
-    def __init__(self, relocate: Callable[[], object]) -> None:
-        self._relocate = relocate
+    def __init__(self, follow: Callable[[], object]) -> None:
+        self._follow = follow
         self._requested = self._stopped = False
         self._greenlet: gevent.Greenlet | None = None
 
@@ -42,7 +42,7 @@ class Relocation:
         while self._requested:
             self._requested = False
             try:
-                self._relocate()
+                self._follow()
             except SettingError as error:
                 log.error("partitions cannot be followed: %s", error)
             except BackendUnavailable:  # the server has a line in the log; a refused call, or the next renewal, requests it again

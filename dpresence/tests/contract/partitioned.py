@@ -39,7 +39,7 @@ def make_tracker(
     clock = clock or FakeClock()
     shared = {server: TrackerServer(server.server(name=redis_name(server.url)), settings, clock) for server in dict.fromkeys(servers)}
     parts = [RedisTracker(shared[servers[number % len(servers)]], settings, clock, number) for number in range(partitions)]
-    return kind(parts, Epochs.partition_of)
+    return kind(parts, Epochs.partition_of_offset)
 
 
 @pytest.fixture

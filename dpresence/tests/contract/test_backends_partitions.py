@@ -118,7 +118,7 @@ def test_a_service_with_one_partition_may_change_its_server_and_gets_no_other_nu
         load(settings, FakeClock())
 
 
-ONE = r"^redis\.partitions = 4: must be 1, as this service has data in Redis without partitions \(dpresence:t:meta\)$"
+ONE = r"^redis\.partitions = 4: must be 1, as this service has data of one partition in Redis \(dpresence:t:meta\)$"
 
 
 @pytest.fixture

@@ -116,13 +116,13 @@ class TestAServerIsAway:
 
     def test_the_newest_entries_of_the_others_are_found(self, processes, users, here):
         grants = [grant(user) for user in users]
-        found = processes[1].latest_of_grants("chess", grants, partial=True)
+        found = processes[1].latest_of_grants("chess", grants, allow_missing=True)
         assert {puid(user): "online" for user in here} == {key: entry.status for key, entry in found.items()}
         assert processes[1].latest_of_grants("chess", [grant(user) for user in here]) == found
         with pytest.raises(BackendUnavailable):
             processes[1].latest_of_grants("chess", grants)
         with pytest.raises(BackendUnavailable):
-            processes[1].latest_of_grants("chess", [grant(users[AWAY])], partial=True)
+            processes[1].latest_of_grants("chess", [grant(users[AWAY])], allow_missing=True)
 
     def test_nothing_is_missed_when_it_is_back(self, servers, processes, users, here, reader):
         for user in here:

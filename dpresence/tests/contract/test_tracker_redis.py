@@ -64,7 +64,7 @@ def test_a_feed_of_very_many_lets_others_have_a_turn(redis_server, trackers):
 def test_a_script_deals_with_one_user_who_has_many_grants(redis_server, trackers, monkeypatch):
     tracker, sizes = trackers(redis_server.server()), []
     grants = {user: [grant(user, f"app-{n}") for n in range(100)] for user in map(str, range(16))}
-    batches, request = tracker._shared._batches, tracker._shared._batches.request
+    batches, request = tracker._server._batches, tracker._server._batches.request
     monkeypatch.setattr(batches, "request", lambda sections: sizes.extend(len(calls) for *_, calls in sections) or request(sections))
     gevent.joinall([gevent.spawn(connect, tracker, grants=those, user=user) for user, those in grants.items()], raise_error=True)
     assert sum(sizes) == 16 and max(sizes) == 1

@@ -3,13 +3,13 @@ local feeds, rates, records, context = require('feeds'), require('rates'), requi
 local call = redis.call
 local operations = {}
 
-local function granted(user, grant, revision)
+local function append_grant(user, grant, revision)
   if not records.raise_revision(user, revision) then return context.STALE end
   local last, status = feeds.newest(grant[1], grant[2]), records.visible(grant, records.load(user))
   if not last or last.reason ~= 'granted' or last.status ~= status then feeds.append(grant, last, status, 'granted') end
 end
 
-local function revoked(user, grant, revision)
+local function append_revocation(user, grant, revision)
   if revision > 0 then records.raise_revision(user, revision) end
   if feeds.append(grant, feeds.newest(grant[1], grant[2]), 'offline', 'revoked') then
     call('HDEL', context.prefix .. 'view:' .. grant[1], grant[2])
@@ -18,12 +18,12 @@ local function revoked(user, grant, revision)
 end
 
 -- A damaged feed is reset, see feeds.lua.
-function operations.granted(user, grant, revision)
-  return feeds.guarded(grant[1], granted, user, grant, revision)
+function operations.append_grant(user, grant, revision)
+  return feeds.guarded(grant[1], append_grant, user, grant, revision)
 end
 
-function operations.revoked(user, grant, revision)
-  return feeds.guarded(grant[1], revoked, user, grant, revision)
+function operations.append_revocation(user, grant, revision)
+  return feeds.guarded(grant[1], append_revocation, user, grant, revision)
 end
 
 function operations.append_current_status(user, grant, revision)

@@ -57,7 +57,7 @@ def move_until(mover_of, at, target):
     return True
 
 
-def pass_locks(servers):
+def expire_locks(servers):
     """Let the locks of a dead mover expire."""
     for server in servers:
         server.client.delete(f"dpresence:{{{MOVED}}}move:lock")

@@ -8,7 +8,7 @@ from dpresence.backends.directory import PartitionMove
 from dpresence.backends.sql import tables
 from dpresence.commands.cli import main
 
-from .steps import MOVED, PARTITIONS, bring, move_until, pass_locks
+from .steps import MOVED, PARTITIONS, bring, expire_locks, move_until
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def test_the_list_says_what_to_do_about_a_move_that_has_not_ended(processes, use
     bring(processes[0], users)
     move_until(mover_of, 4, names[2])
     assert command("list")[1][1] == f"1  {names[1]}  a move from {names[1]} to {names[2]} is under way"
-    pass_locks(servers)
+    expire_locks(servers)
     assert command("list")[1][1] == f"1  {names[1]}  a move to {names[2]} was interrupted: {repeat}"
     mover_of().move(MOVED, names[1])
     move_until(mover_of, 10, names[2])
-    pass_locks(servers)
+    expire_locks(servers)
     assert command("list")[1][1].startswith(f"1  {names[2]}  moved from {names[1]}, whose keys have not been deleted: repeat")
     assert command("move", "1", "--to", names[2]) == (0, [f"partition 1 is at {names[2]}"], "")
     assert command("list")[1][1] == f"1  {names[2]}"
@@ -83,7 +83,7 @@ def test_the_command_replaces_a_server(processes, users, servers, names, command
     servers[1].kill()
     assert "dpresence: " in command("replace", names[1], names[2])[2]
     assert command("replace", f"unix://{names[1]}", f"unix://{names[2]}", "--empty") == (
-        *(0, [f"1  {names[2]}  begins anew", f"3  {names[2]}  begins anew"], ""),
+        *(0, [f"1  {names[2]}  starts empty", f"3  {names[2]}  starts empty"], ""),
     )
     assert command("list")[1] == [f"{number}  {names[0 if number % 2 == 0 else 2]}" for number in range(PARTITIONS)]
 

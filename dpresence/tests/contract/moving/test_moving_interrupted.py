@@ -14,7 +14,7 @@ from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 
 from ..partitioned import Reader
-from .steps import MOVED, PARTITIONS, bring, keys, move_until, pass_locks, set_status
+from .steps import MOVED, PARTITIONS, bring, expire_locks, keys, move_until, set_status
 
 
 @pytest.mark.parametrize("again", ["the same", "back"])
@@ -29,7 +29,7 @@ def test_a_mover_that_is_killed_at_any_step_leaves_one_place_and_a_second_call_r
         source = directory.partitions()[MOVED]
         target = next(name for name in names[1:] if name != source)
         ended = move_until(mover_of, at, target)
-        pass_locks(servers)
+        expire_locks(servers)
         wanted = target if again == "the same" else source
         try:
             mover_of().move(MOVED, wanted)
@@ -55,7 +55,7 @@ def test_a_frozen_mover_changes_nothing_after_another_one_has_gone_on(processes,
     class Frozen(PartitionKeys):
         def copy_to(self, other):
             found = super().copy_to(other)
-            pass_locks(servers)
+            expire_locks(servers)
             mover_of().move(MOVED, names[0])
             return found
 
@@ -166,7 +166,7 @@ def test_one_move_at_a_time(processes, servers, names, directory, mover_of):
         mover_of().move(MOVED, names[2])
     with pytest.raises(MoveRefused, match=r"^partition 1 has to be where it belongs first: a move to .* was interrupted: repeat"):
         mover_of().move(3, names[2])
-    pass_locks(servers)
+    expire_locks(servers)
     mover_of().move(MOVED, names[2])
     mover_of().move(3, names[2])
     assert directory.partitions() == [names[0], names[2], names[0], names[2]]

@@ -24,9 +24,9 @@ THERE = (1, 3)
 
 @pytest.fixture
 def replace(settings, directory, names):
-    def run(new=names[2], old=names[1], begins_empty=False):
+    def run(new=names[2], old=names[1], starts_empty=False):
         keys_of = lambda server, partition, mover: PartitionKeys(open_named(settings.redis, server), partition, mover)  # noqa: E731
-        return Replacement(directory, lambda name: open_named(settings.redis, name), keys_of).replace(old, new, begins_empty)
+        return Replacement(directory, lambda name: open_named(settings.redis, name), keys_of).replace(old, new, starts_empty)
 
     return run
 
@@ -90,7 +90,7 @@ def test_a_server_under_another_address_goes_on_while_it_runs(processes, users, 
         alias.unlink()
 
 
-def test_an_empty_server_begins_anew_if_that_is_wanted(processes, users, names, servers, replace, directory):
+def test_a_server_starts_empty_if_that_is_wanted(processes, users, names, servers, replace, directory):
     one, two = processes
     bring(one, users)
     listener = SignalListener(one)
@@ -98,7 +98,7 @@ def test_an_empty_server_begins_anew_if_that_is_wanted(processes, users, names, 
     with pytest.raises(MoveRefused, match=r"has no data of partitions 1, 3: .* --empty"):
         replace()
     assert directory.partitions()[MOVED] == names[1]
-    assert replace(begins_empty=True).empty == THERE
+    assert replace(starts_empty=True).empty == THERE
     eventually(lambda: one.ping() is None and two.ping() is None)
     eventually(lambda: ("forgotten", "") in listener.received())
     assert one.devices(users[MOVED]) == [] and one.status(users[0]) == "online"
@@ -113,14 +113,14 @@ def test_a_server_that_a_partition_has_left_is_opened_again(processes, users, na
     mover_of().move(MOVED, names[1])
     eventually(lambda: one.status(users[MOVED]) == "online")
     servers[1].kill()
-    assert replace(begins_empty=True).empty == THERE
+    assert replace(starts_empty=True).empty == THERE
     eventually(lambda: one.ping() is None)
     assert keys(servers[2])
 
 
 def test_a_server_that_runs_is_not_replaced_by_another_one(names, replace, directory, processes):
     with pytest.raises(MoveRefused, match=r"still runs: stop it first, or copy each partition with `dpresence partitions move P --to"):
-        replace(begins_empty=True)
+        replace(starts_empty=True)
     assert directory.partitions()[MOVED] == names[1]
 
 
@@ -128,7 +128,7 @@ def test_a_replacement_waits_for_a_move(names, servers, replace, directory, proc
     directory.begin_partition_move(PartitionMove("m", 0, names[0], names[2]))
     servers[1].kill()
     with pytest.raises(MoveRefused, match=r"^partition 0 has to be where it belongs first: a move to"):
-        replace(begins_empty=True)
+        replace(starts_empty=True)
 
 
 def test_a_server_without_partitions_or_that_does_not_answer_is_refused(names, servers, replace, processes):
@@ -144,7 +144,7 @@ def test_a_start_finds_the_new_server(settings, processes, users, names, servers
     for tracker in processes:
         tracker.close()
     servers[1].kill()
-    replace(begins_empty=True)
+    replace(starts_empty=True)
     backends = load(settings, FakeClock())
     assert set(backends.redis_servers()) == {names[0], names[2]}
     backends.close()

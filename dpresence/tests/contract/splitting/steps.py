@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.model import GrantSet
+from dpresence.tests.waiting import eventually
 
 from ..tracker_values import connect, grant
 
@@ -25,10 +26,16 @@ def bring(tracker, users):
 
 
 def keys(server):
-    """Return the keys of presence without partitions, and those of each partition."""
+    """Return the keys of a tracker of one partition, and those of each partition."""
     found = [key.decode() for key in server.client.keys("dpresence:*")]
     former = {key for key in found if key.startswith("dpresence:t:")}
     return former, [{key for key in found if key.startswith(f"dpresence:{{{number}}}t:")} for number in range(PARTITIONS)]
+
+
+def followed(*processes):
+    """Wait until the processes use the partitions."""
+    for tracker in processes:
+        eventually(lambda tracker=tracker: len(tracker._parts) == PARTITIONS)
 
 
 class Interrupted(BaseException):
@@ -63,6 +70,6 @@ def split_until(splitter_of, at):
     return True
 
 
-def pass_lock(server):
+def expire_lock(server):
     """Let the lock of a dead command expire."""
     server.client.delete("dpresence:move:lock")

@@ -18,13 +18,7 @@ from ..leases import lose
 from ..partitioned import Reader
 from ..redis_fixtures import let_buckets_fill
 from ..tracker_values import RATED, SETTINGS, SignalListener, connect, grant, seen
-from .steps import APPLICATIONS, PARTITIONS, bring, grants, keys, set_status
-
-
-def followed(*processes):
-    """Wait until the processes use the partitions."""
-    for tracker in processes:
-        eventually(lambda tracker=tracker: len(tracker._parts) == PARTITIONS)
+from .steps import APPLICATIONS, PARTITIONS, bring, followed, grants, keys, set_status
 
 
 def test_every_user_device_and_entry_is_in_its_partition_afterwards(processes, users, redis_server, name, directory, splitter_of):
@@ -44,8 +38,8 @@ def test_every_user_device_and_entry_is_in_its_partition_afterwards(processes, u
         assert {user: tracker.devices(user) for user in users} == devices
         for appid in APPLICATIONS:
             after = view_and_head(tracker, appid)[0]
-            assert {puid: (one.status, one.at, one.reason) for puid, one in after.items()} == {
-                puid: (one.status, one.at, one.reason) for puid, one in before[appid].items()
+            assert {puid: (entry.status, entry.at, entry.reason) for puid, entry in after.items()} == {
+                puid: (entry.status, entry.at, entry.reason) for puid, entry in before[appid].items()
             }
 
 

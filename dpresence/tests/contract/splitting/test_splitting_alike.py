@@ -19,7 +19,7 @@ from dpresence.tests.waiting import eventually
 
 from ..partitioned import Reader
 from ..tracker_values import RATED, SignalListener, grant, seen
-from .steps import APPLICATIONS, PARTITIONS, bring, set_status
+from .steps import APPLICATIONS, PARTITIONS, bring, followed, set_status
 
 USERS = [f"person-{number}" for number in range(40)]
 STATUSES = ("online", "unavailable", "offline")
@@ -95,8 +95,7 @@ def test_everything_that_can_be_asked_is_the_same_after_a_split(settings, proces
         clock.advance(RATED.grace_seconds / 2)
     before = life.observed()
     splitter_of().split(PARTITIONS)
-    for backends in opened:
-        eventually(lambda backends=backends: len(backends.tracker._parts) == PARTITIONS)
+    followed(*(backends.tracker for backends in opened))
     assert life.observed() == before
     for clock in clocks:
         clock.advance(RATED.grace_seconds)
@@ -113,8 +112,7 @@ def test_a_feed_is_trimmed_and_read_after_a_split_as_before(processes, users, sp
     for number in range(150):  # more than feed_entries
         set_status(one, users[number % len(users)], STATUSES[number % 2])
     splitter_of().split(PARTITIONS)
-    for tracker in processes:
-        eventually(lambda tracker=tracker: len(tracker._parts) == PARTITIONS)
+    followed(*processes)
     reader, listener = Reader(two), SignalListener(two)
     beginning = reader.offset
     for number in range(2400):
@@ -138,7 +136,7 @@ def test_no_count_of_the_metrics_decreases_and_servers_have_names_afterwards(set
     before = observation.counts()
     assert {measures.server for measures in backends.tracker.measures} == {""}
     splitter_of().split(PARTITIONS)
-    eventually(lambda: len(backends.tracker._parts) == PARTITIONS)
+    followed(backends.tracker)
     after = observation.counts()
     assert {key: count for key, count in before.items() if after[key] < count} == {}
     assert {measures.server for measures in backends.tracker.measures} == {name}

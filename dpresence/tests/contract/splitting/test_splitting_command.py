@@ -6,7 +6,7 @@ import pytest
 
 from dpresence.commands.cli import main
 
-from .steps import PARTITIONS, bring, pass_lock, split_until
+from .steps import PARTITIONS, bring, expire_lock, split_until
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, us
     bring(processes[0], users)
     assert not split_until(splitter_of, 5)
     assert command("list")[1] == [f"0  {name}  the tracker is being split"]
-    pass_lock(redis_server)
+    expire_lock(redis_server)
     assert command("list")[1] == [f"0  {name}  a split was interrupted: {repeat} to finish it, or with `--into 1` to take it back"]
     assert main(["--ini", command.ini, "check"]) == 1
     assert capsys.readouterr().out.splitlines() == [
@@ -51,7 +51,7 @@ def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, us
     assert command("move", "0", "--to", name)[2].startswith("dpresence: the tracker has one partition, which cannot be moved: see ")
     assert command("split", "--into", "1") == (0, ["the tracker has 1 partition"], "")
     assert not split_until(splitter_of, 12)
-    pass_lock(redis_server)
+    expire_lock(redis_server)
     state = "the tracker was split, and its former keys have not been deleted: repeat `dpresence partitions split --into 4`"
     assert command("list")[1][0] == f"0  {name}  {state}"
     for number in ("0", "1"):

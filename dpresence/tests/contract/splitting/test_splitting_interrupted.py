@@ -17,7 +17,7 @@ from dpresence.tests.waiting import eventually
 
 from ..partitioned import Reader
 from ..tracker_values import seen
-from .steps import PARTITIONS, bring, keys, pass_lock, set_status, split_until
+from .steps import PARTITIONS, bring, expire_lock, keys, set_status, split_until
 
 
 def assert_goes_on(processes, users):
@@ -39,7 +39,7 @@ def test_a_call_that_is_killed_at_any_step_is_repeated(processes, users, redis_s
     bring(processes[0], users)
     ended = split_until(splitter_of, at)
     assert ended == (at == 15), "all steps are tried"
-    pass_lock(redis_server)
+    expire_lock(redis_server)
     if not ended:
         try:
             splitter_of().split(PARTITIONS)
@@ -55,7 +55,7 @@ def test_a_call_that_is_killed_before_the_switch_is_taken_back(processes, users,
     bring(processes[0], users)
     epoch = processes[0].epoch
     assert not split_until(splitter_of, at)
-    pass_lock(redis_server)
+    expire_lock(redis_server)
     splitter_of().split(1)
     assert (list(directory.partitions()), directory.partition_move()) == ([""], None)
     assert keys(redis_server)[1] == [set()] * PARTITIONS
@@ -142,7 +142,7 @@ def test_a_frozen_call_changes_nothing_after_another_one_has_gone_on(processes, 
     class Frozen(SplitKeys):
         def split(self, count, users_of):
             found = super().split(count, users_of)
-            pass_lock(redis_server)
+            expire_lock(redis_server)
             splitter_of().split(PARTITIONS)
             return found
 
@@ -183,7 +183,7 @@ def test_what_cannot_be_split_is_refused(processes, directory, splitter_of, name
         splitter_of().split(8)
 
 
-def test_a_database_from_before_the_split_lets_the_tracker_begin_anew_with_a_second_call(
+def test_a_database_from_before_the_split_lets_the_tracker_start_empty_with_a_second_call(
     settings, processes, users, redis_server, directory, splitter_of, caplog
 ):
     bring(processes[0], users)
@@ -199,8 +199,8 @@ def test_a_database_from_before_the_split_lets_the_tracker_begin_anew_with_a_sec
 
     directory.database.run(restore)
     processes[0].renew()
-    told = "the database has 1 partitions, not 4: it was restored, so restart this process"
-    eventually(lambda: f"partitions cannot be followed: {told}" in caplog.messages)
+    text = "the database has 1 partitions, not 4: it was restored, so restart this process"
+    eventually(lambda: f"partitions cannot be followed: {text}" in caplog.messages)
     processes[0].close()
     with pytest.raises(BackendUnavailable) as caught:
         check_partitions(settings, FakeClock())
