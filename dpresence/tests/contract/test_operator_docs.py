@@ -61,7 +61,15 @@ def folder(template: Path, tmp_path: Path) -> Path:
 def filled_in(command: str, folder: Path) -> list[str]:
     """Return a command of the table with values for its placeholders."""
     command = re.sub(r"\[([A-Z]+|--[a-z]+)\]", r"\1", command)
-    values = {"EMAIL": EMAILS[0], "INTO": EMAILS[2], "APPID": APPID, "DIR": f"{folder}/backup", "INI": f"{folder}/presence.ini", "P": "0"}
+    values = {
+        "EMAIL": EMAILS[0],
+        "INTO": EMAILS[2],
+        "APPID": APPID,
+        "DIR": f"{folder}/backup",
+        "INI": f"{folder}/presence.ini",
+        "P": "0",
+        "N": "4",
+    }
     command = command.replace("--to URL", f"--to sqlite:///{folder}/copy.db").replace("--from URL", f"--from {folder}/presence.ini")
     return [values.get(word, word) for word in command.split()]
 
