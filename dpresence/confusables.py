@@ -170,4 +170,4 @@ def passes_for_latin(text: str) -> str | None:
     This is a mixed-script confusable (UTS 39, section 4) of an ASCII word. ``Яndex``, ``λProlog`` and ``TNF`` with a small alpha are not.
     """
     words = (word for word in _WORD.findall(text) if not word.isascii() and _LATIN.search(word) and _NOT_LATIN.search(word))
-    return next((word for word in words if not _WITH_GREEK.fullmatch(word) and skeleton(word).isascii()), None)
+    return next((word for word in words if not _WITH_GREEK.fullmatch(word) and all(look(char).isascii() for char in word)), None)

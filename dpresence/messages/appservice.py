@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, Self
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -30,6 +30,8 @@ class Authenticate(Frame, kw_only=True):
 class NewNotification(Struct, forbid_unknown_fields=True):
     """One notification in a request of an app service (section 5).
 
+    ``check_texts`` checks its texts. Decoding does not, because the texts of a hundred may take a long time.
+
     :param puid: a PUID of the application. One that is unknown gets errno 110, for this entry only.
     :param message: prose of up to 512 characters (section 6).
     :param action: empty, a word of ``A-Z a-z 0-9 . _ -``, or an http(s) URL on the application's domain; up to 512 characters.
@@ -56,9 +58,17 @@ class NewNotification(Struct, forbid_unknown_fields=True):
             raise ValueError("topic, idempotency: not with a ttl of 0")
         if "\0" in self.puid:
             raise ValueError("puid: text without NUL characters")
+
+    def check_texts(self) -> Iterator[None]:
+        """Check the message, and check the source and bring it to its stored form. Each step takes up to some milliseconds.
+
+        :raises ValueError: a text is not allowed.
+        """
         checked(self, "message", texts.check_prose)
+        yield
         if self.source:
             self.source = checked(self, "source", texts.name)
+            yield
 
 
 NewNotifications = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from time import perf_counter
 
@@ -21,8 +21,8 @@ PUSHED = ("normal", "high")
 """Urgencies with which a notification is pushed."""
 _TOPIC_CHARACTERS = 32
 """Length of a ``Topic`` (RFC 8030, section 5.4)."""
-_SLICE_SECONDS = 0.005
-"""Seconds of checks of sources before the event loop runs other work: a long source in many scripts takes milliseconds."""
+_SLICE_SECONDS = 0.001
+"""Seconds of checks before the event loop runs other work. One step may take longer: a long source in many scripts takes milliseconds."""
 
 
 class TextChecks:
@@ -32,31 +32,42 @@ class TextChecks:
         self._slice = BoundedSemaphore(1)
 
     def check(self, application: Application, items: Sequence[NewNotification]) -> None:
-        """Check the actions and sources of notifications.
+        """Check the actions, messages and sources of notifications, and bring the sources to their stored form.
 
         :raises BadAction: an ``action`` is not allowed.
-        :raises WrongValue: a ``source`` looks like another domain.
+        :raises WrongValue: a ``message`` or ``source`` is not allowed, or a ``source`` looks like another domain.
         """
-        for index, item in enumerate(items):
-            try:
-                check_action(item.action, application.domain)
-            except BadAction as error:
-                raise BadAction(f"notifications[{index}].{error.error}") from None
-        sources = [(index, item.source) for index, item in enumerate(items) if item.source]
-        while sources:
-            sources = self._check_slice(application.domain, sources)
+        steps = _steps(application.domain, items)
+        while not self._run_slice(steps):
+            pass
 
-    def _check_slice(self, domain: str, sources: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        """Check sources for ``_SLICE_SECONDS``; return those that are left, after the event loop has run other work."""
+    def _run_slice(self, steps: Iterator[None]) -> bool:
+        """Run steps for a slice, and return whether all are done. If not, the event loop has run other work."""
         with self._slice:
-            began = perf_counter()
-            for count, (index, source) in enumerate(sources, 1):
-                if refused := refusal(source, domain):
-                    raise WrongValue(f"notifications[{index}].source: {refused}")
-                if perf_counter() - began > _SLICE_SECONDS:
+            end = perf_counter() + _SLICE_SECONDS
+            for _ in steps:
+                if perf_counter() > end:
                     yield_to_loop()  # while other requests wait: each iteration of the loop has one slice
-                    return sources[count:]
-        return []
+                    return False
+        return True
+
+
+def _steps(domain: str, items: Sequence[NewNotification]) -> Iterator[None]:
+    """Check the texts of notifications in steps of up to some milliseconds."""
+    for index, item in enumerate(items):
+        try:
+            check_action(item.action, domain)
+        except BadAction as error:
+            raise BadAction(f"notifications[{index}].{error.error}") from None
+        yield
+    for index, item in enumerate(items):
+        try:
+            yield from item.check_texts()
+        except ValueError as error:
+            raise WrongValue(f"notifications[{index}].{error}") from None
+        if item.source and (refused := refusal(item.source, domain)):
+            raise WrongValue(f"notifications[{index}].source: {refused}")
+        yield
 
 
 def control_of(item: NewNotification) -> TopicAndKey | None:

@@ -131,18 +131,6 @@ def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[
             107,
             "name: 1 to 64 printable characters, without U+202E, which cannot be seen or is not text",
         ),
-        (
-            Notify,
-            {"action": "notify", "notifications": [{"puid": "p", "message": "\u202e"}]},
-            107,
-            "notifications[0].message: text of up to 512 characters, without U+202E, which cannot be seen or is not text",
-        ),
-        (
-            NewNotifications,
-            [{"puid": "p", "source": " "}],
-            107,
-            "notifications[0].source: text of up to 254 characters, one of them visible",
-        ),
         (NewApplication, {"name": "a", "domain": 5}, 107, "domain: a host name of up to 253 characters"),
         (ApplicationChange, {"description": "x" * 501}, 107, "description: up to 500 printable characters"),
         (ApplicationChange, {"description": None}, 107, "description: up to 500 printable characters"),
@@ -293,8 +281,6 @@ def test_random_input_of_16_kib_is_refused() -> None:
     assert refused(StatusUpdate, b'{"email":"' + b"a" * 16000 + b'","status":"online"}')[0] == 107
 
 
-def test_names_are_normalized_and_messages_are_stored_unchanged() -> None:
+def test_names_and_descriptions_are_normalized() -> None:
     wanted = parse(NewApplication, '{"name": " Cafe\u0301 ", "domain": "a.b", "description": "a\\r\\nb "}'.encode())
     assert (wanted.name, wanted.description) == ("Caf\u00e9", "a\nb")
-    item = parse(NewNotifications, '[{"puid": "p", "source": "Cafe\u0301 ", "message": " Cafe\u0301 "}]'.encode())[0]
-    assert (item.source, item.message) == ("Caf\u00e9", " Cafe\u0301 ")

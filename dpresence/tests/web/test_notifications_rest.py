@@ -242,6 +242,9 @@ def test_too_many_refuse_the_whole_call_and_nothing_is_kept(make_world: Callable
     answer = world.browser()("POST", f"/myapps/{app.id}/notifications", body, Authorization=f"Bearer {app.key}")
     assert refusal(answer) == (429, ko(117, "notifications: too many of this application", retry_after=2))
     assert answer.headers["Retry-After"] == "2"
+    unchecked = [{**item, "message": "\u202e", "source": "bank.example"} for item in body]
+    answer = world.browser()("POST", f"/myapps/{app.id}/notifications", unchecked, Authorization=f"Bearer {app.key}")
+    assert answer.status_code == 429, "no text is checked for what may not be sent"
     assert world.notify(app, {"puid": puid})[0]["queue_size"] == 61
     world.clock.advance(2.1)
     assert len(world.notify(app, *body)) == 60
