@@ -97,7 +97,7 @@ def fence_key(server: ConnectionFactory, partition: int | None) -> str:
 
 
 def refused(server: ConnectionFactory, partition: int | None) -> BackendUnavailable:
-    """Return the error of a call for a partition, or None for a tracker without any, that its server does not open."""
+    """Return the error of a call for a partition, or None for that of a tracker of one partition, which its server does not open."""
     error = BackendUnavailable()
     error.backend = f"{server.setting}: the Redis {server.state.name}".rstrip()
     advice = f"it is being moved, or `dpresence partitions move {partition}` to this server opens it"

@@ -16,7 +16,7 @@ from dpresence.tests.waiting import eventually
 
 from ..partitioned import Reader
 from ..tracker_values import SignalListener, seen
-from .steps import MOVED, bring, keys, set_status
+from .steps import MOVED, bring, expire_locks, keys, set_status
 
 THERE = (1, 3)
 """The partitions of the second server, which is replaced by the third one."""
@@ -138,6 +138,13 @@ def test_a_server_without_partitions_or_that_does_not_answer_is_refused(names, s
     servers[2].kill()
     with pytest.raises(BackendUnavailable):
         replace()
+
+
+def test_a_replacement_that_was_interrupted_for_too_long_says_so(processes, servers, directory, replace, monkeypatch):
+    servers[1].kill()
+    monkeypatch.setattr(directory, "replace_partition_server", lambda server, new: expire_locks(servers[2:]) is None)
+    with pytest.raises(MoveRefused, match=r"^this call was interrupted for too long, and another one may have gone on$"):
+        replace(starts_empty=True)
 
 
 def test_a_start_finds_the_new_server(settings, processes, users, names, servers, replace):
