@@ -71,6 +71,8 @@ class Database:
         self._steady = self._clock.steady  # must exist from the start
         self._writes = 0  # since the last checkpoint
         self._one_checkpoint = BoundedSemaphore(1)
+        self._next_scrub: gevent.Greenlet | None = None
+        self._scrub_after = 0.0  # monotonic time
         self._log_ready = Event()  # not set while a new write-ahead log begins
         self._log_ready.set()
         self._thread: ThreadPool | None = None
@@ -205,10 +207,13 @@ class Database:
         self._write_check.check()
 
     def scrub(self) -> None:
-        """Remove deleted data from SQLite's write-ahead log as well. A failure is not an error: the next call tries again."""
+        """Remove deleted data from SQLite's write-ahead log as well. A failure is not an error: the next call tries again.
+
+        Calls share the next copy of the log; copies take a part of the time at most, however many calls there are.
+        """
         if self._file is None:
             return
-        copy = gevent.spawn(self._begin_log, "TRUNCATE")
+        copy = self._next_scrub = self._next_scrub or gevent.spawn(self._begin_log, "TRUNCATE")
         copy.join(self.deadline_seconds)
         if not copy.value:
             log.info("database: the write-ahead log could not be truncated; the next deletion tries again")
@@ -227,12 +232,17 @@ class Database:
         no deadline: it returns when the SQL thread has ended the copy.
         """
         with self._one_checkpoint:
+            if mode == "TRUNCATE":
+                gevent.sleep(max(0.0, self._scrub_after - time.monotonic()))
+                self._next_scrub = None  # later calls need a copy that begins after them
             self._log_ready.clear()
+            began = time.monotonic()
             try:
                 return self._through_queue(EngineCall(self._engine, partial(sqlite.checkpoint, mode=mode)), None, "", urgent=False)
             except BackendUnavailable:
                 return False
             finally:
+                self._scrub_after = time.monotonic() + sqlite.SCRUB_PAUSE * (time.monotonic() - began)
                 self._log_ready.set()
 
     def _check_usable(self) -> None:

@@ -26,6 +26,8 @@ SLOTS = {"slots": 2}
 
 WRITES_IN_LOG = 200
 """Number of transactions after which the write-ahead log is copied into the database. Most change 5 pages or fewer."""
+SCRUB_PAUSE = 4
+"""Pause between two copies that deletions wait for, as a multiple of the time that the last copy took."""
 CheckpointMode = Literal["RESTART", "TRUNCATE"]
 _LOG_BUSY_MS = 100
 """Milliseconds that the SQL thread waits for readers before it postpones a checkpoint of the write-ahead log."""

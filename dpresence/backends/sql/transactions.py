@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Sequence
 from time import perf_counter
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -34,12 +34,12 @@ Caller = Callable[Concatenate[B, P], T]
 
 
 def transaction(
-    *, urgent: bool = False, erasing: bool = False, key: Callable[..., str] | None = None
+    *, urgent: bool = False, erasing: Literal["never", "always", "if any"] = "never", key: Callable[..., str] | None = None
 ) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
     """Run a backend's method in one transaction. The method takes the connection as an argument that its callers do not pass.
 
     :param urgent: the calls do not wait behind calls that are not urgent: those of a sign-in or a sign-out, and the health checks.
-    :param erasing: each call also removes the deleted data from the files; see ``Database.scrub``.
+    :param erasing: whether calls also remove the deleted data from the files, "if any": those whose result is true; see ``Database.scrub``.
     :param key: returns the queue key of a call from its arguments; ``owner_of`` by default.
     """
 
@@ -49,10 +49,11 @@ def transaction(
         @functools.wraps(method)
         def run_and_scrub(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
             result = run(self, *args, **kwargs)
-            self.database.scrub()
+            if result or erasing == "always":
+                self.database.scrub()
             return result
 
-        return run_and_scrub if erasing else run
+        return run if erasing == "never" else run_and_scrub
 
     return decorate
 

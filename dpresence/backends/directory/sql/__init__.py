@@ -89,7 +89,7 @@ class SqlDirectory(
     def version(self, connection: Connection) -> DirectoryVersion:
         return DirectoryVersion(connection.scalar(select(tables.service.c.generation)) or "", outbox.last(connection))
 
-    @transaction(erasing=True)
+    @transaction(erasing="always")
     def sweep(self, connection: Connection) -> int:
         now = self.database.trusted_now(connection)
         ticket = tables.tickets.c

@@ -86,7 +86,7 @@ class SqlAccounts(AccountStore):
     def merge(self, connection: Connection, email: str, into: str) -> bool:
         return account_changes.merge(connection, email, into)
 
-    @transaction(erasing=True)
+    @transaction(erasing="always")
     def erase(self, connection: Connection, user: str, requester: Requester | None = None) -> None:
         if lock_account(connection, user, requester) is None:
             return

@@ -117,7 +117,7 @@ class SqlOutcomes(OutcomeStore):
         _change(connection, [row.id for row in rows], [_after(row, earlier[row.id], now) for row in rows])
         return len(new)
 
-    @transaction(erasing=True)
+    @transaction(erasing="always")
     def revoke_outcomes(self, connection: Connection, puids: Mapping[str, str]) -> Collection[str]:
         lock_names(connection, "outcomes", sorted(set(puids.values())))
         PUBLISHED.delete(connection, log.c.puid.in_(sorted(puids)), log.c.outcome != "revoked")

@@ -159,7 +159,7 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
                 connection.execute(insert(received_unseen), rows)
         return count + (0 if offline_to is None else NOTIFICATIONS.delete(connection, *named))
 
-    @transaction(erasing=True)
+    @transaction(erasing="always")
     def purge(self, connection: Connection, user: str) -> int:
         connection.execute(delete(received_unseen).where(received_unseen.c.user == user))
         self._purge_inbox(connection, user)
@@ -217,7 +217,7 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         self._sweep_names()
         return total
 
-    @transaction(erasing=True)
+    @transaction(erasing="if any")
     def _sweep(self, connection: Connection, each: Table) -> int:
         over = select(each.c.position).where(each.c.expires_at <= self.database.trusted_now(connection)).limit(_SWEPT)
         return connection.execute(delete(each).where(each.c.position.in_(over))).rowcount

@@ -81,7 +81,7 @@ class SqlControl(ControlledMailbox):
                 controlled.replaced[item.notification.id] = row["id"]
         return controlled
 
-    @transaction(erasing=True)
+    @transaction(erasing="if any")
     def cancel(self, connection: Connection, user: str, puid: str, id_: str) -> bool:
         lock_names(connection, "mailbox", [user])
         return _withdraw(connection, user, puid, id_)
@@ -95,7 +95,7 @@ class SqlControl(ControlledMailbox):
         while self._sweep_some_names() == _SWEPT:
             pass
 
-    @transaction(erasing=True)
+    @transaction(erasing="if any")
     def _sweep_some_names(self, connection: Connection) -> int:
         over = select(*_PLACE).where(table.c.expires_at <= self.database.trusted_now(connection)).limit(_SWEPT)
         places = [tuple(row) for row in connection.execute(over)]

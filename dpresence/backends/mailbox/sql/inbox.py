@@ -95,11 +95,11 @@ class SqlInbox(Inbox):
             update(table).where(table.c.user == user, _SHOWN, table.c.read.is_(False), which).values(read=True)
         ).rowcount
 
-    @transaction(erasing=True)
+    @transaction(erasing="if any")
     def remove_entry(self, connection: Connection, user: str, id_: str) -> bool:
         return _ENTRIES.delete(connection, table.c.user == user, table.c.id == id_, _SHOWN) > 0
 
-    @transaction(erasing=True)
+    @transaction(erasing="if any")
     def clear_inbox(self, connection: Connection, user: str) -> int:
         lock_names(connection, "mailbox", [user])
         return _ENTRIES.delete(connection, table.c.user == user, _SHOWN)
@@ -149,7 +149,7 @@ class SqlInbox(Inbox):
     def _expired(now: int) -> Any:
         return table.c.held_until <= now
 
-    @transaction(erasing=True)
+    @transaction(erasing="if any")
     def _sweep_some(self, connection: Connection, which: Callable[[int], Any]) -> int:
         over = select(table.c.user, table.c.position).where(which(self.database.trusted_now(connection))).limit(_PAGE)
         places = [tuple(row) for row in connection.execute(over)]
