@@ -233,7 +233,8 @@ class Database:
         """
         with self._one_checkpoint:
             if mode == "TRUNCATE":
-                gevent.sleep(max(0.0, self._scrub_after - time.monotonic()))
+                if (pause := self._scrub_after - time.monotonic()) > 0:
+                    gevent.sleep(pause)
                 self._next_scrub = None  # later calls need a copy that begins after them
             self._log_ready.clear()
             began = time.monotonic()
