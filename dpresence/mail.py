@@ -68,7 +68,10 @@ class MailServer:
             raise MailRefused("the address cannot be written in a header")
         with self._connected() as server:
             _accept(*server.mail(self._settings.sender), BackendUnavailable)
-            _accept(*server.rcpt(recipient))
+            try:
+                _accept(*server.rcpt(recipient))
+            except _FAILURES:  # the mail server may ask that of the recipient first
+                raise MailDelayed("the mail server does not answer whether it takes mail for the recipient") from None
             data = self._message(recipient, subject, text, id_)
             try:
                 _accept(*server.data(data))

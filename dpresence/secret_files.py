@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +82,21 @@ def warn_of_secrets(path: str, ini: Mapping[str, str]) -> None:
         warn_of_readers(path, "passwords or secrets")
 
 
-def without_lone_host(words: str, url: str) -> str:
-    """Return a driver's error text without the host of the URL if the host may be a password.
+def without_url_values(words: str, url: str) -> str:
+    """Return a driver's error text without what may be a password in the wrong place of a URL.
 
-    The operator may have written ``redis://password`` instead of ``redis://:password@..``.
+    These are the values of options, the path of a socket, and a host that looks like none: the operator may have written
+    ``redis://password`` instead of ``redis://:password@..``.
     """
-    host = urlsplit(url).netloc
-    if not host or set(host) & set("@:."):
-        return words
-    return re.sub(re.escape(host), "the host of its URL", words, flags=re.IGNORECASE)
+    parts = urlsplit(url)
+    values = {value: f"the value of {name}" for name, value in parse_qsl(parts.query)}
+    if parts.scheme == "unix":
+        values[parts.path] = "the path of its URL"
+    if not set(parts.netloc) & set("@:."):
+        values[parts.netloc] = "the host of its URL"
+    for value in sorted(filter(None, values), key=len, reverse=True):
+        words = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", values[value], words, flags=re.IGNORECASE)
+    return words
 
 
 def driver_message(error: Exception) -> str:

@@ -2,8 +2,8 @@
 
     python -m dpresence.tests.mail_server PORT FILE CERTIFICATE SECURITY
 
-It refuses mail to ``refused@``, and takes none to ``full@`` at present. Unless ``SECURITY`` is ``none``, it takes mail only over TLS, from
-senders that are signed in as ``dpresence`` with the password ``secret``.
+It refuses mail to ``refused@``, takes none to ``full@`` at present, and answers nothing about ``slow@``. Unless ``SECURITY`` is
+``none``, it takes mail only over TLS, from senders that are signed in as ``dpresence`` with the password ``secret``.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ class _Handler:
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if address.startswith("refused@"):
             return "550 no such mailbox"
+        if address.startswith("slow@"):
+            await asyncio.sleep(60)
         if address.startswith("full@"):
             return "452 too little storage"
         envelope.rcpt_tos.append(address)

@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from ...errors import BackendUnavailable, SettingError
 from ...measures import StoreMeasures
-from ...secret_files import without_lone_host
+from ...secret_files import without_url_values
 from ...settings import REDIS_URL, RedisSettings
 from .connection import RedisConnection, ask, info
 from .sentinels import Address, Sentinels
@@ -218,7 +218,7 @@ class ConnectionFactory:
 
     def message_of(self, error: Exception) -> str:
         """Return the driver's error message without secrets, for the log."""
-        return without_lone_host(str(error), self._url)
+        return without_url_values(str(error), self._url)
 
 
 def option(connection: RedisConnection, name: str) -> str | None:

@@ -11,7 +11,7 @@ from ...clock import Clock
 from ...errors import BackendUnavailable
 from ...limits import TokenBucket
 from ...measures import StoreMeasures
-from ...secret_files import driver_message, without_lone_host
+from ...secret_files import driver_message, without_url_values
 from . import postgresql
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ _WARNINGS_PER_SECOND, _WARNINGS_AT_ONCE = 0.2, 10
 class Failures:
     """Makes the exceptions of one database.
 
-    :param url: of the database; its host is removed from messages of the driver.
+    :param url: of the database; its values are removed from messages of the driver; see ``without_url_values``.
     """
 
     def __init__(self, engine: Engine, url: str, measures: StoreMeasures, clock: Clock) -> None:
@@ -46,7 +46,7 @@ class Failures:
         if not isinstance(error, SQLAlchemyError | driver.Error):
             return error
         self._measures.errors += 1
-        log.warning("database: %s: %s", type(error).__name__, without_lone_host(driver_message(error), self._url))
+        log.warning("database: %s: %s", type(error).__name__, without_url_values(driver_message(error), self._url))
         failure = _unavailable(postgresql.reason_of(error))
         failure.__cause__ = error
         return failure

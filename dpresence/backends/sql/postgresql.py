@@ -10,7 +10,7 @@ from typing import Any
 
 from gevent import Timeout, monkey
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from ...errors import SettingError
 
@@ -88,6 +88,8 @@ def make_engine(url: URL, deadline_seconds: float) -> Engine:
         )
     except ImportError:
         raise SettingError("directory.url: needs psycopg: install dpresence[postgresql]") from None
+    except ArgumentError:
+        raise SettingError("directory.url: must have ports that are numbers, and as many as hosts") from None
     _check_options(engine)
     event.listen(engine, "checkout", _refuse_closed)
     event.listen(engine, "handle_error", _notice_gone)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -17,6 +19,7 @@ def parse_url(text: str) -> URL:
     :raises SettingError: it is not a URL of a database that this version can use.
     """
     try:
+        urlsplit(text)  # which accepts less
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise SettingError(f"directory.url: must be {_URLS}") from None

@@ -10,7 +10,7 @@ from dpresence.errors import SettingError
 from dpresence.ini import load, load_server
 from dpresence.ini_file import read_section
 from dpresence.origins import canonical_origin, is_app_origin
-from dpresence.secret_files import without_lone_host
+from dpresence.secret_files import without_url_values
 from dpresence.settings import ProviderSettings, RedisSettings, ServerSettings
 from dpresence.settings.catalog import documented, keys
 
@@ -126,13 +126,37 @@ def test_a_word_of_a_key_is_reported_only_where_it_resembles_a_setting(key: str,
 
 @pytest.mark.parametrize("url", [f"redis://{CANARY}", f"redis://{CANARY}/0", f"postgresql+psycopg://{CANARY}/db"])
 def test_a_password_in_the_place_of_a_host_is_not_reported(url: str) -> None:
-    said = without_lone_host(f"Error -2 connecting to {CANARY.lower()}:6379. Name or service not known.", url)
+    said = without_url_values(f"Error -2 connecting to {CANARY.lower()}:6379. Name or service not known.", url)
     assert said == "Error -2 connecting to the host of its URL:6379. Name or service not known."
 
 
 @pytest.mark.parametrize("url", ["redis://db.example:6379", "redis://db:6379/0", "redis://:x@db/0", "redis://10.0.0.1", "sqlite:///db"])
 def test_a_host_that_is_none_is_reported(url: str) -> None:
-    assert without_lone_host("connecting to db: db.example, 10.0.0.1", url) == "connecting to db: db.example, 10.0.0.1"
+    assert without_url_values("connecting to db: db.example, 10.0.0.1", url) == "connecting to db: db.example, 10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("url", "words", "shown"),
+    [
+        (
+            f"postgresql+psycopg://u@h/db?sslmode={CANARY}",
+            f'invalid sslmode value: "{CANARY}"',
+            'invalid sslmode value: "the value of sslmode"',
+        ),
+        (f"postgresql+psycopg:///db?host=a%20{CANARY}", f"cannot resolve a {CANARY}", "cannot resolve the value of host"),
+        (f"postgresql+psycopg://u@h/db?connect_timeout=5&service={CANARY}", f"15 of {CANARY}", "15 of the value of service"),
+        (f"unix:///run/{CANARY}", f"no such file: /run/{CANARY}.", "no such file: the path of its URL."),
+        ("postgresql+psycopg://u@h/db?host=", "no host", "no host"),
+    ],
+)
+def test_a_password_in_the_place_of_an_option_or_a_path_is_not_reported(url: str, words: str, shown: str) -> None:
+    assert without_url_values(words, url) == shown
+
+
+@pytest.mark.parametrize("rest", [f"u:[{CANARY}@127.0.0.1/db", f"u:{CANARY}@127.0.0.1/db?port=zz", f"u@127.0.0.1/db?port={CANARY}"])
+def test_a_url_that_cannot_be_read_is_refused_without_a_traceback(rest: str) -> None:
+    text = said("directory.url", f"postgresql+psycopg://{rest}")
+    assert text.startswith("directory.url: must ") and CANARY not in text
 
 
 @pytest.mark.parametrize("token", ["1234567", "localhost", "10.0.0.1"])
