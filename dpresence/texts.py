@@ -10,7 +10,7 @@ from .confusables import passes_for_latin
 
 MAX_LINES = 10
 MAX_MARKS = 4
-"""Maximum number of consecutive nonspacing marks: UTS 39, section 5.4."""
+"""Maximum number of nonspacing marks in a row: UTS 39, section 5.4."""
 
 _JOINING = (
     r"\p{Arabic}\p{Syriac}\p{Mandaic}\p{Mongolian}\p{Nko}\p{Phags_Pa}\p{Adlam}\p{Hanifi_Rohingya}\p{Sogdian}"
@@ -36,7 +36,8 @@ _PROSE = regex.compile(rf"(?:{_FLAG}|[^\p{{Cs}}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x
 _BREAKS = dict.fromkeys(map(ord, "\u00ad\u200b"))
 """Soft hyphen and zero width space: where a line may end, often pasted from web pages."""
 _VISIBLE = regex.compile(r"[\p{L}\p{N}\p{P}\p{S}]")
-_MARKS = regex.compile(rf"\A\p{{M}}|[\p{{Mn}}\p{{Me}}]{{{MAX_MARKS + 1}}}")
+_TOO_MANY_MARKS = regex.compile(rf"(?:[\p{{Mn}}\p{{Me}}]\p{{Cf}}*+){{{MAX_MARKS + 1}}}")
+_MARK_WITHOUT_LETTER = regex.compile(r"(?V1)(?:\A|[\p{Z}\p{P}])[\p{M}--\p{Variation_Selector}]")
 _DIRECTION_MARK = regex.compile(r"[\u200e\u200f\u061c]")
 _RIGHT_TO_LEFT = regex.compile(r"(?![\u200f\u061c])[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 _BIDI = regex.compile(r"[\u202a-\u202c\u2066-\u2069]")
@@ -61,8 +62,9 @@ def name(text: str) -> str:
 
 def _check_name(text: str) -> None:
     _check_characters(_NAME, text)
-    if _MARKS.search(text):
-        raise ValueError(f"with up to {MAX_MARKS} combining marks in a row, after a letter")
+    _check_marks(text)
+    if _MARK_WITHOUT_LETTER.search(text):
+        raise ValueError("with each combining mark after a letter")
     mark = _DIRECTION_MARK.search(text)
     if mark and not _RIGHT_TO_LEFT.search(text):
         raise ValueError(f"without {_code(mark[0])}, which is for text that runs from right to left")
@@ -73,11 +75,9 @@ def _check_name(text: str) -> None:
 def description(text: str) -> str:
     """Return a description in its stored form: NFC, stripped lines that are separated by line feeds.
 
-    :raises ValueError: see ``check_prose``, or the description has too many lines.
+    :raises ValueError: see ``check_prose``.
     """
     lines = [line.strip() for line in regex.split(r"\r\n?|\n", unicodedata.normalize("NFC", text).strip())]
-    if len(lines) > MAX_LINES:
-        raise ValueError(f"in up to {MAX_LINES} lines")
     stored = "\n".join(lines)
     check_prose(stored)
     return stored
@@ -86,14 +86,23 @@ def description(text: str) -> str:
 def check_prose(text: str) -> None:
     """Check a message or description. Most invisible characters are allowed: they are harmless here and often pasted unintentionally.
 
-    :raises ValueError: the text contains a control character, a direction override or a tag character; or a bidirectional embedding
-        or isolate that is not closed in the same line.
+    :raises ValueError: the text contains a control character, a direction override or a tag character, too many lines, too many
+        combining marks in a row, or a bidirectional embedding or isolate that is not closed in the same line.
     """
     if text.isascii() and text.isprintable():
         return
     _check_characters(_PROSE, text)
-    if not all(map(_balanced, text.splitlines())):
+    lines = text.splitlines()
+    if len(lines) > MAX_LINES:
+        raise ValueError(f"in up to {MAX_LINES} lines")
+    _check_marks(text)
+    if not all(map(_balanced, lines)):
         raise ValueError("with each change of direction ended in the same line")
+
+
+def _check_marks(text: str) -> None:
+    if _TOO_MANY_MARKS.search(text):
+        raise ValueError(f"with up to {MAX_MARKS} combining marks in a row")
 
 
 def _check_characters(allowed: regex.Pattern[str], text: str) -> None:

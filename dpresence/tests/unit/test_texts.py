@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -67,7 +68,7 @@ UNSEEN = [
 @pytest.mark.parametrize("place", ["a{}b", "{}ab", "ab{}", "\u5c07{}{}", "\U0001f44d{}{}"])
 @pytest.mark.parametrize("char", UNSEEN)
 def test_a_character_that_is_not_seen_or_turns_others_is_refused_in_a_name(place: str, char: str) -> None:
-    with pytest.raises(ValueError, match=rf"U\+{ord(char):04X}|in a row|surrogates"):
+    with pytest.raises(ValueError, match=rf"U\+{ord(char):04X}|in a row|after a letter|surrogates"):
         name(place.format(char, char))
 
 
@@ -84,10 +85,54 @@ def test_a_sequence_that_only_begins_like_an_emoji_or_a_ligature_is_refused(text
         name(text)
 
 
-@pytest.mark.parametrize("text", [f"{MARK}a", f"a{MARK * 6}", "x" + "\u0336" * 5, "a\u0483\u0484\u0485\u0486\u0487"])
-def test_marks_that_reach_beyond_their_letter_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^with up to 4 combining marks in a row, after a letter$"):
+STACKED = [
+    f"a{MARK * 6}", "x" + "\u0336" * 5, "a\u0483\u0484\u0485\u0486\u0487", "\u0915" + "\u094d" * 5,
+    "a" + "".join(map(chr, range(0x300, 0x30F))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", [name, description, check_prose])
+@pytest.mark.parametrize("text", STACKED)
+def test_marks_that_overprint_the_line_above_are_refused(text: str, check: Callable[[str], object]) -> None:
+    with pytest.raises(ValueError, match=r"^with up to 4 combining marks in a row$"):
+        check(text)
+
+
+@pytest.mark.parametrize("char", ["\u200b", "\u200d", "\u00ad", "\u2060", "\u200e", "\ufeff", "\u034f", "\ufe0f"])
+def test_a_mark_that_overprints_the_line_above_is_refused_with_invisible_characters_between(char: str) -> None:
+    with pytest.raises(ValueError, match=r"^with up to 4 combining marks in a row$"):
+        check_prose("a" + f"{MARK}{MARK}{char}" * 3)
+
+
+@pytest.mark.parametrize("text", [f"{MARK}a", "paypal \u0323com", "paypal\u00a0\u0323com", "paypal-\u0323com", "paypal,\u0358com"])
+def test_a_mark_without_a_letter_which_reads_as_a_dot_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^with each combining mark after a letter$"):
         name(text)
+
+
+MANY_MARKS = [
+    "\u0e1a\u0e49\u0e32\u0e19\u0e17\u0e35\u0e48\u0e19\u0e49\u0e33",
+    unicodedata.normalize("NFD", "Tr\u01b0\u1eddng \u0110\u1ea1i h\u1ecdc Ti\u1ebfng Vi\u1ec7t"),
+    "\u05d1\u05bc\u05b0\u05e8\u05b5\u05d0\u05e9\u05c1\u05b4\u0596\u05d9\u05ea",
+    "\u05e9\u05c1\u05bc\u05b8\u0591",
+    "\u0f56\u0f66\u0f92\u0fb2\u0f74\u0f56\u0f66\u0f0b\u0f67\u0f71\u0f74\u0f82",
+    "\u0671\u0644\u0644\u0651\u064e\u0647\u0650 \u0631\u0651\u064e\u062d\u0652\u0645\u064e\u0670\u0646",
+    "t\u0361\u0283\u02b0 \u0254\u0303\u0301\u0325 \u014b\u030a\u0329",
+    "\u1780\u17d2\u1798\u17d2\u179a",
+    "\u1014\u1039\u1010\u103c\u1031\u1037",
+    "\U0001f469\U0001f3fd\u200d\u2764\ufe0f\u200d\U0001f48b\u200d\U0001f469\U0001f3fb",
+    "#\ufe0f\u20e3 *\ufe0f\u20e3 1\ufe0f\u20e3",
+    "\u0915\u094d\u200d\u0937\u094d\u200d\u092e\u0902\u0901",
+    "\u0995\u09cd\u09b7\u09cd\u09ae\u09be\u0981",
+    "\u0d15\u0d4d\u200d\u0d30",
+]
+
+
+@pytest.mark.parametrize("text", MANY_MARKS)
+def test_languages_with_many_marks_are_written_as_they_are(text: str) -> None:
+    assert name(text) == unicodedata.normalize("NFC", text)
+    check_prose(text)
+    check_prose(unicodedata.normalize("NFD", text))
 
 
 @pytest.mark.parametrize(
@@ -138,8 +183,14 @@ def test_controls_overrides_and_hidden_tags_are_refused_in_prose(char: str) -> N
 
 def test_a_description_keeps_its_lines() -> None:
     assert description(" Chess,\r\nfor  friends. \r\rCome \n") == "Chess,\nfor  friends.\n\nCome"
+
+
+@pytest.mark.parametrize("check", [description, check_prose])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\n \n", "\u2028", "\u2029"])
+def test_lines_that_put_a_false_message_far_below_its_domain_are_refused(check: Callable[[str], object], line_break: str) -> None:
+    check(f"Chess{line_break}{line_break}Your move")
     with pytest.raises(ValueError, match=r"^in up to 10 lines$"):
-        description("a\n" * 10 + "b")
+        check(f"Chess{line_break * 10}bank.example")
 
 
 @pytest.mark.parametrize(
