@@ -6,17 +6,19 @@ import unicodedata
 
 import regex
 
-from .suffixes import KNOWN, endings
+from .suffixes import KNOWN, top_level_domains
 
 _LIST = """
     Bros Capt Cia Co Col Corp Cv Dipl Dott Dr Dra Drs Fc Fr Ft Gebr Gen Gs Hnos Hon Inc Ing Ir Jr Lt Ltd Ltda Maj Mlle Mme Mr Mrs Ms Msgr
     Mt No Nr Pgs Prof Profa Pt Pty Pvt Rev San Sgt Sig Sr Sra St Sta Ste Ths Tic Tp Ts Ud Univ Vol
 """
 ABBREVIATIONS = frozenset(_LIST.split())
-"""Abbreviations that people write with a dot and without a space, without accents. They are spelled so, or in capitals."""
+"""Abbreviations that people write with a dot and without a space, without accents. They are spelled so."""
+CAPITALS = ("CIA", "CO", "CV", "DR", "FC", "LTD", "LTDA", "PT", "PTY", "PVT", "ST", "TP", "TS", "UD")
+"""Those of them that people write in capitals. Others are names of companies: ``ING``, ``FT``, ``MS``."""
 CASELESS = ("\u0e1a\u0e08\u0e01", "\u0e14\u0e23", "\u0936\u094d\u0930\u0940")
 """Abbreviations in scripts without capitals: "company" and "doctor" in Thai, "Mr" in Hindi."""
-PARTICLES = ("al", "de", "do", "la", "na", "so", "to", "za")
+PARTICLES = ("de", "do", "so")
 """Words, and ends of abbreviations, before a name: ``J.de Vries``, ``C.so Vittorio``."""
 
 _SEPARATOR = regex.compile("[.·•・･°／]")
@@ -30,26 +32,35 @@ _NAMES = regex.compile(
     rf"""(?x)
     (?<![^\s\p{{Ps}}\p{{Pi}}"'/,;:&+|!?])  # nothing stands before it that is read as a letter or a dot
     (?:
-      {_FIRST}+ (?: (?P<word>{_CAPITALISED}{_REST}*+) | (?:\L<particles>)(?=\s+\p{{Lu}}) )
-    | {_FIRST}* (?:\L<short>|{_CASELESS}|[0-9]{{1,2}})\. [\p{{Lo}}\p{{M}}]{{2,}}+                           # 1.游戏
-    | {_FIRST}* \L<short>\. (?:AG|AS|BV|KG|ME|SA|SC|SE|SL|VI)                                      # Co.KG
-    | {_FIRST}* \L<short>\. (?:med\.(?:dent|univ|vet)|(?P<word>\p{{L}}{{2,3}})) (?=\.)             # Dr.med.
-    | [0-9]{{1,2}}\. (?:AC|MC|SC|SV|TC)                                                           # 1.SC Feucht
-    | (?:[\p{{L}}\p{{M}}\p{{N}}]+\.)+ (?i:nr) (?=\.|[:\s]*\p{{N}})                                    # Art.Nr. 5
-    | (?:\p{{Lu}}\p{{Ll}}{{0,4}}\.)+ (?: N[oO](?=\.) | (?i:no)(?=[.:\s]*\p{{N}}) )                      # Cad.No:5
-    | (?:\p{{Lu}}\p{{L}}*\.)+ (?:ve|VE) (?=\s+\p{{Lu}})                                             # San.ve Tic.
-    | (?=\p{{Greek}}*[ΓΔΘΛΞΠΣΦΨΩγδζηθλμξπςσφχψω]) \p{{Greek}}+\. (?:ΑΕ|ΑΒΕΕ|ΕΕ|ΕΠΕ|ΙΚΕ|ΟΕ)           # Λάμδα.ΕΕ
-    | (?:ADO|ASP|ML|VB)\.NET | [BDM]\.Sc | S\.Pt | C[oO]\.(?:ID|IL|IN|JP|KR|NZ|TH|UK|ZA)
-    | (?P<word>[\p{{Lu}}\p{{N}}][\p{{L}}\p{{N}}]*+) (?:(?!\.){_SEPARATOR.pattern} (?P<word>\p{{Lu}}\p{{L}}{{2,}}+))+    # Köln·Berlin
+      # abbreviations, initials and ordinals, and a capitalised word: Dr.House, F.C.Barcelona
+      {_FIRST}+ (?P<word>{_CAPITALISED}{_REST}*+)
+      # initials, and a particle before a capitalised word: J.de Vries
+    | (?:{_INITIAL}\.)+ (?:\L<particles>) (?=\s+\p{{Lu}})
+      # an abbreviation, an ordinal or an initial without case, and a word without case: 1.游戏
+    | {_FIRST}* (?:\L<short>|{_CASELESS}|[0-9]{{1,2}})\. [\p{{Lo}}\p{{M}}]{{2,}}+
+      # companies, and a number: Co.KG, Tic.AŞ, Vol.VI
+    | {_FIRST}* (?:C[oO]\.KG|Tic\.AS|Vol\.VI)
+      # titles of physicians after an abbreviation: Dr.med., Dr.med.dent., TS.BS.
+    | {_FIRST}* \L<short>\. (?:med(?:\.(?:dent|univ|vet))?|BS) (?=\.)
+      # the word for a number after short capitalised words, with a dot or a number after it: Art.Nr. 5, Cad.No:5
+    | (?:\p{{Lu}}\p{{Ll}}{{0,4}}\.)+ N[or] (?=\.|[:\s]*\p{{N}})
+      # the Turkish "and" between short capitalised abbreviations: San.ve Tic.
+    | (?:\p{{Lu}}\p{{L}}{{0,4}}\.)+ (?:ve|VE) (?=\s+\p{{Lu}})
+      # a Greek word that does not look Latin, and a form of company: Λάμδα.ΕΕ
+    | (?=\p{{Greek}}*[ΓΔΘΛΞΠΣΦΨΩγδζηθλμξπςσφχψω]) \p{{Greek}}+\. (?:ΑΕ|ΑΒΕΕ|ΕΕ|ΕΠΕ|ΙΚΕ|ΟΕ)
+      # frameworks, and degrees
+    | (?:ADO|ASP|ML|VB)\.NET | [BDM]\.Sc
+      # capitalised words with another sign than a full stop between them: Köln·Berlin
+    | (?P<word>[\p{{Lu}}\p{{N}}][\p{{L}}\p{{N}}]*+) (?:(?!\.){_SEPARATOR.pattern} (?P<word>\p{{Lu}}\p{{L}}{{2,}}+))+
     )
-    (?! {_REST} | \.[\p{{L}}\p{{S}}] )
+    (?! {_REST} | \.[\p{{L}}\p{{S}}] )  # nor does anything stand after it
     """,
-    short=[*ABBREVIATIONS, *map(str.upper, ABBREVIATIONS), *CASELESS],
+    short=[*ABBREVIATIONS, *CAPITALS, *CASELESS],
     particles=PARTICLES,
 )
 
 
-def spaced(text: str) -> str:
+def without_name_dots(text: str) -> str:
     """Return a text with a space for each dot of a name: ``Dr.House``, ``Köln·Berlin``."""
     plain = text if text.isascii() else "".join(unicodedata.normalize("NFD", char)[0] for char in text)
     for name in _NAMES.finditer(plain):
@@ -60,4 +71,4 @@ def spaced(text: str) -> str:
 
 def _is_well_known(word: str) -> bool:
     """Return whether a word is a suffix that everybody knows, or looks like one in other characters than ASCII."""
-    return word.partition("-")[0].lower() in KNOWN if word.isascii() else not KNOWN.isdisjoint(endings(word))
+    return word.partition("-")[0].lower() in KNOWN if word.isascii() else not KNOWN.isdisjoint(top_level_domains(word))

@@ -1,4 +1,4 @@
-"""What a person, or a browser, takes the characters of a name for (docs/protocol.md, section 6, Names and prose)."""
+"""Readings of the characters of a name, by persons and browsers (docs/protocol.md, section 6, Names and prose)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ import regex
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]")
 _MAX_EXPANSION = 4
 _DOTS = regex.compile(r"[lL]?[.·]+")
-# Signs that are read as a dot between letters: all but pictures and those that people write between letters.
-_SIGN = (
-    r"(?V1:[[\p{P}\p{S}]--[\x00-\x7f\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Sc}、﹑،؛՝፣´′×\uff01-\uff0e\uff10-\uff60]"
-    r"--[\p{Extended_Pictographic}\p{InArrows}\p{InDingbats}\p{InMiscellaneous_Symbols}]||[⚪⚫⚬⏺▪▫◾◽⒈-⒛🄀٠۰ꓸ\U0001d16dㆍॱꞏᐧ丶ࢇᐤᣞᣟº]])"
-)
+_BETWEEN_LETTERS = r"[\x00-\x7f\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Sc}、﹑،؛՝፣´′×\uff01-\uff0e\uff10-\uff60]"
+"""Signs that people write between letters: dashes, brackets, quotation marks, commas, currencies, full-width ASCII."""
+_PICTURES = r"[\p{Extended_Pictographic}\p{InArrows}\p{InDingbats}\p{InMiscellaneous_Symbols}]"
+_LIKE_DOTS = r"[⚪⚫⚬⏺▪▫◾◽⒈-⒛🄀٠۰ꓸ\U0001d16dㆍ\u119eॱꞏᐧ丶ࢇᐤᣞᣟº\u02cc-\u02cf\u02d1]"
+"""Pictures, numbers and letters that look like a dot."""
+_SIGN = rf"(?V1:[[\p{{P}}\p{{S}}]--{_BETWEEN_LETTERS}--{_PICTURES}||{_LIKE_DOTS}])"
+"""A sign that is read as a dot between letters."""
+_SPECK = r"(?V1:[\"'`,;:!?….\p{Ps}\p{Pe}\p{Pi}\p{Pf}])"
+"""A sign that is hardly seen beside a dot."""
 # Characters that people write for Latin letters because of their shape. UTS 39 compares few of them with Latin letters.
 _SHAPES = (
     "a卂厶ムค₳ДΔΛ b乃阝๒฿ßвѢѣҌҍ c匚ᄃㄷᑕςɕ⊂⊏©℃☾¢₡Ҫҫ d刀ᗪ∂ժ₫Ð e乇モ巨ㅌᗴЄєэε∈∑Σξ€ҿҾ f千下ᖴ₣ g₲Ꮆᘜ h卄廾んђћҢ i工エ丨ㅣ jﾌ亅 "
@@ -31,7 +35,7 @@ _ASIAN = r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul
 _OTHER = r"[^\p{Latin}\p{Greek}\p{Cyrillic}\P{L}]"
 # Ends of words after a middle dot that are also top-level domains: Catalan ones after l·l, and French, German and Spanish ones that name
 # all genders, each after the letters that it follows.
-_ENDS = r"""
+_WORD_ENDINGS = r"""
     (?<=l·)(?:l[aà]|lat|lí) | (?<=\bil·)legal
     | (?<=(?:[éidntu]|eur|oir|air|ois|[çdglnrt]ais|gnol|eul)·)es | (?<=(?:eu[rx]|oux)·)se | (?<=[eiu]f·)ve | (?<=n·)ne | (?<=eur·)ice
     | (?<=(?:er|or|eur|[aeu]nt|und|ist|log|leg|ef)·)in
@@ -39,14 +43,22 @@ _ENDS = r"""
 """
 _BETWEEN_LABELS = regex.compile(
     rf"""(?xi)
+    # a sign between a letter or digit, and a letter with another character after it, or a digit
     (?<=[\p{{L}}\p{{M}}\p{{N}}{"".join(_LETTERS)}]) {_SIGN} \p{{M}}* (?=[\p{{L}}{"".join(_LETTERS)}]\S|\p{{N}})
-    (?! (?<={_ASIAN}.|[·・･]) {_ASIAN}{{1,48}}+(?!\p{{Latin}})                                         # 将棋•囲碁, Web・デザイン
-      | (?<={_OTHER}[؟۔।॥։።၊။]) {_OTHER}{{1,48}}+(?!\p{{Latin}})                                     # शुभ।भारत
-      | (?<={_ASIAN}[^。｡]|{_ASIAN}.(?=\w{{3}})) (?!(?:com|net|org)\b) (?-i:[A-Z][A-Za-z]*)\b    # データ・AI
-      | (?<={_ASIAN}／) \w                                                                      # 写真／photo
-      | (?:{_ENDS})\b )
+    (?! # but not between two Asian letters, or a middle dot before one, if no Latin letter follows: 将棋•囲碁, Web・デザイン
+        (?<={_ASIAN}.|[·・･]) {_ASIAN}{{1,48}}+(?!\p{{Latin}})
+        # nor a mark that ends sentences, between two letters of other scripts: शुभ।भारत
+      | (?<={_OTHER}[؟۔।॥։።၊။]) {_OTHER}{{1,48}}+(?!\p{{Latin}})
+        # nor between an Asian letter and a capitalised word: データ・AI
+      | (?<={_ASIAN}[^。｡]|{_ASIAN}.(?=\w{{3}})) (?!(?:com|net|org)\b) (?-i:[A-Z][A-Za-z]*)\b
+        # nor a slash after an Asian letter: 写真／photo
+      | (?<={_ASIAN}／) \w
+        # nor the middle dot before the ending of a word
+      | (?:{_WORD_ENDINGS})\b )
     """
 )
+_SPECKED_DOTS = regex.compile(rf"(?<=[\p{{L}}\p{{M}}\p{{N}}])(?={_SPECK}*?(?:\.|{_SIGN}))(?:{_SPECK}|{_SIGN}){{2,}}+(?=[\p{{L}}\p{{N}}])")
+"""Several signs between a letter or digit and another one, of which one is a dot or is read as one: ``..``, ``'.``, ``[.]``."""
 
 _SHAPED = regex.compile(rf"(?:[^\p{{M}}]\p{{M}}*){{3}}|(?=.*[\p{{Latin}}\p{{S}}])(?:(?!{_ASIAN})[^\p{{M}}]\p{{M}}*){{2}}")
 """Text in which shapes are read: two Asian letters may be a word."""
@@ -65,7 +77,10 @@ _FORM = (
     r"--[\p{Decomposition_Type=Font}\p{Decomposition_Type=Wide}\p{Decomposition_Type=Narrow}]]"
 )
 """Letters and digits in another form (``²``, ``①``) and letters like signs (``ǃ``, ``ʼ``), which may stand after an address."""
-_SCRIPTS = [r"\p{Latin}\p{N}", *(rf"\p{{Script={script}}}" for script in ("Greek", "Cyrillic", "Han", "Hiragana", "Hangul"))]
+_SCRIPTS = [
+    r"\p{Latin}[\p{N}--\p{Bidi_Class=AN}]",
+    *(rf"\p{{Script={script}}}" for script in ("Greek", "Cyrillic", "Han", "Hiragana", "Hangul")),
+]
 _CLASSES = [*(f"[{script}]" for script in _SCRIPTS), rf"[\p{{L}}--[{''.join(_SCRIPTS)}]]"]
 _PART = regex.compile("(?V1)" + "|".join([*(rf"(?:(?!{_FORM}){one}\p{{M}}*)+" for one in _CLASSES), r".\p{M}*"]))
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
@@ -73,7 +88,7 @@ _NOT_LATIN = regex.compile(r"[^\p{Latin}\p{Script=Common}\p{Script=Inherited}]")
 _WITH_GREEK = regex.compile(r"[A-Z]+[\u03b1-\u03c9]")
 
 
-def composed(text: str) -> str:
+def normalize(text: str) -> str:
     """Return a text composed (NFC), without invisible characters, and with full stops for what stands for them: ``․``."""
     return text if text.isascii() else "".join(map(_full_stops, unicodedata.normalize("NFC", _UNSEEN.sub("", text))))
 
@@ -86,7 +101,7 @@ def _full_stops(char: str) -> str:
     return plain if _DOTS.fullmatch(plain) else char
 
 
-def with_dots(text: str) -> Sequence[str]:
+def dot_readings(text: str) -> Sequence[str]:
     """Return a text, and it with dots for the signs that stand where those of an address would, and not in words that have them.
 
     A sign with the shape of a letter is read as either: ``paypal•c○m``.
@@ -96,12 +111,17 @@ def with_dots(text: str) -> Sequence[str]:
     return [*dict.fromkeys([text, _BETWEEN_LABELS.sub(".", text), _BETWEEN_LABELS.sub(_dot_unless_shape, text)])]
 
 
+def without_specks(text: str) -> str:
+    """Return a text with one full stop for each dot that is doubled or has quotation marks or brackets around it: ``(paypal).com``."""
+    return str(_SPECKED_DOTS.sub(".", text))
+
+
 def _dot_unless_shape(sign: regex.Match[str]) -> str:
     letter = _shape(sign[0][0])
     return sign[0] if letter.isascii() and letter.isalnum() else "."
 
 
-def beginnings(label: str) -> list[str]:
+def label_prefixes(label: str) -> list[str]:
     """Return what a label, and each beginning of it up to a sign or another script, is read as, the longest first.
 
     ``bank.com登录`` and ``bank.com-login`` are read as ``bank.com`` by people.
@@ -120,21 +140,23 @@ def skeleton(text: str) -> str:
 
     Capital letters are kept; combining marks and invisible characters are removed.
     """
-    return text if text.isascii() else "".join(map(look, text))
+    return text if text.isascii() else "".join(map(ascii_lookalike, text))
 
 
 @lru_cache(maxsize=4096)
-def look(char: str) -> str:
-    """Return the ASCII character that a character can be confused with (UTS 39), else what browsers map it to (UTS 46), without marks."""
+def ascii_lookalike(char: str) -> str:
+    """Return the ASCII character that a character can be confused with (UTS 39), else what browsers map it to (UTS 46), without marks.
+
+    A capital letter is not read as the small one that browsers map it to: a sigma looks like ``o``, its capital does not.
+    """
     if char in _similar():
         return _similar()[char]
     try:
-        mapped = idna.uts46_remap(char, std3_rules=False)
+        mapped = unicodedata.normalize("NFKC", char) if char.isupper() else idna.uts46_remap(char, std3_rules=False)
     except idna.InvalidCodepoint:
         mapped = unicodedata.normalize("NFKC", char)
     plain = regex.sub(r"\p{M}", "", unicodedata.normalize("NFD", _UNSEEN.sub("", mapped)))
-    found = "".join(_similar().get(part, part) for part in plain)
-    return found.upper() if char.isupper() else found
+    return "".join(_similar().get(part, part) for part in plain)
 
 
 @cache
@@ -153,14 +175,14 @@ def _by_shape(text: str) -> str:
     if not _SHAPED.match(text):
         return text
     latin = _LATIN.search(text) is not None
-    return "".join(_shape(char) if latin or not _ALPHABET.match(char) else look(char) for char in text)
+    return "".join(_shape(char) if latin or not _ALPHABET.match(char) else ascii_lookalike(char) for char in text)
 
 
 @lru_cache(maxsize=4096)
 def _shape(char: str) -> str:
     """Return the letter of a shape, or a letter without a stroke, a hook, an overlay or a turn: ``đ``, ``ɵ`` and ``ɔ`` are some."""
     named = None if char.isascii() else _LATIN_NAME.match(unicodedata.name(char, ""))
-    letter = str(named[1] if char.isupper() else named[1].lower()) if named else look(char)
+    letter = str(named[1] if char.isupper() else named[1].lower()) if named else ascii_lookalike(char)
     return _LETTERS.get(char) or _LETTERS.get(unicodedata.normalize("NFKC", char), letter)
 
 
@@ -170,4 +192,4 @@ def passes_for_latin(text: str) -> str | None:
     This is a mixed-script confusable (UTS 39, section 4) of an ASCII word. ``Яndex``, ``λProlog`` and ``TNF`` with a small alpha are not.
     """
     words = (word for word in _WORD.findall(text) if not word.isascii() and _LATIN.search(word) and _NOT_LATIN.search(word))
-    return next((word for word in words if not _WITH_GREEK.fullmatch(word) and all(look(char).isascii() for char in word)), None)
+    return next((word for word in words if not _WITH_GREEK.fullmatch(word) and all(ascii_lookalike(char).isascii() for char in word)), None)

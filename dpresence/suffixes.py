@@ -7,14 +7,14 @@ from functools import cache, lru_cache
 import regex
 from publicsuffixlist import PublicSuffixList
 
-from .confusables import beginnings
+from .confusables import label_prefixes
 
 _SPECIAL = frozenset({"alt", "example", "internal", "invalid", "local", "localhost", "onion", "test"})
 """Top-level domains that the public suffix list does not contain: RFC 6761, 6762, 7686 and 9476, and ICANN's ``internal``."""
 KNOWN = frozenset({"app", "biz", "com", "dev", "edu", "gov", "info", "int", "mil", "net", "org", "xyz", "ком", "\u043e\u0440\u0433"})
 """Suffixes that everybody knows and that are no words, or are rather taken for a suffix than for a word."""
 
-_LOOKS = {f"{suffix[:at]}?{suffix[at + 1 :]}": suffix for suffix in KNOWN for at in range(len(suffix) - 1)} | {"сом": "com"}
+_LOOKALIKES = {f"{suffix[:at]}?{suffix[at + 1 :]}": suffix for suffix in KNOWN for at in range(len(suffix) - 1)} | {"сом": "com"}
 """What looks like one of these: with a sign for a letter, and in small Cyrillic letters that look like Latin capitals."""
 _NO_LETTER = regex.compile(r"[^A-Za-z0-9.-]")
 _TWO_LETTERS = regex.compile(r"[A-Za-z].*[A-Za-z]")
@@ -23,16 +23,17 @@ _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 
 
 @lru_cache(maxsize=4096)
-def endings(label: str) -> tuple[str, ...]:
+def top_level_domains(label: str) -> tuple[str, ...]:
     """Return the top-level domains that a label, or what it begins with, is or looks like."""
-    return tuple(dict.fromkeys(found for reading in beginnings(label) for found in _top_levels(reading)))
+    return tuple(dict.fromkeys(found for reading in label_prefixes(label) for found in _top_levels(reading)))
 
 
 @lru_cache(maxsize=4096)
 def _top_levels(label: str) -> list[str]:
     """Return the top-level domains that a label is or looks like: itself, and ``com`` for ``corn``, ``c0m``, ``c☺m`` and ``сом``."""
+    label = label.rstrip(".")  # an Arabic zero is read as a dot
     small = label.lower()
-    return [*filter(_is_top_level, _spellings(label)), *filter(None, map(_LOOKS.get, (small, _NO_LETTER.sub("?", small))))]
+    return [*filter(_is_top_level, _spellings(label)), *filter(None, map(_LOOKALIKES.get, (small, _NO_LETTER.sub("?", small))))]
 
 
 def _spellings(label: str) -> list[str]:

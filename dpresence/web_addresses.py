@@ -12,9 +12,9 @@ from ipaddress import AddressValueError, IPv6Address
 import idna
 import regex
 
-from .abbreviations import spaced
-from .confusables import composed, look, readings, with_dots
-from .suffixes import KNOWN, endings
+from .abbreviations import without_name_dots
+from .confusables import ascii_lookalike, dot_readings, normalize, readings, skeleton, without_specks
+from .suffixes import KNOWN, top_level_domains
 
 _OF_HOSTS = frozenset({"app", "dev"})
 """Known suffixes that hosts below a domain have as names as well: ``my.app.example.org``."""
@@ -22,22 +22,24 @@ _SIGN_FOR_LETTER = r"(?<=\.[\p{L}\p{N}]{0,2})[\p{P}--[.\-/]](?=[\p{L}\p{N}]{1,3}
 """Punctuation in a label as short as the suffixes that everybody knows: ``c@m``."""
 _LABEL = rf"(?=[^\s.]*[\p{{L}}\p{{N}}\P{{ASCII}}])(?:[\p{{L}}\p{{M}}\p{{N}}\p{{S}}\p{{Pc}}-]|{_SIGN_FOR_LETTER})+"
 _RUN = regex.compile(rf"(?V1){_LABEL}(?:\.{_LABEL})+")
-_INNER_MARK = regex.compile(r"(?<=\S)[\u200e\u200f\u061c](?=\S)")
-_RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
+_TURN = regex.compile(r"(?<=\S)[\u200e\u200f\u061c\p{Bidi_Class=AN}](?=\S)")
+"""A mark of direction or an Arabic digit inside a word."""
+_RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}\p{Bidi_Class=AN}]")
+_DISPLAYED_PART = regex.compile(rf"{_RIGHT_TO_LEFT.pattern}\p{{M}}*|(?:(?!{_RIGHT_TO_LEFT.pattern}).)+")
 _HOST = regex.compile(r"(?i)https?://(?:[^\s/?#@]*@)?([\p{L}\p{N}][\p{L}\p{M}\p{N}_-]*+)(?!\.[\p{L}\p{N}])")
 """A host without a dot after a scheme: ``http://localhost``."""
 
 _HEX = r"0[xX][0-9A-Fa-f]+"
 _NUMBER = rf"(?:{_HEX}|[0-9lIoO]+)"
 _PORT = r"(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4,5}"  # no year, as in ISO 9001:2015
-_STARTS = r"(?<![A-Za-z0-9]|[\p{L}\p{N}][.-])"
-_ENDS = r"(?![A-Za-z0-9]|\.[0-9])"
+_IP_START = r"(?<![A-Za-z0-9]|[\p{L}\p{N}][.-])"
+_IP_END = r"(?![A-Za-z0-9]|\.[0-9])"
 _IPV4 = regex.compile(
     rf"""(?x) (?|
-      {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{3}}) {_ENDS}
-    | {_STARTS} ({_HEX} (?:\.{_NUMBER}){{1,2}}) {_ENDS}                                             # 0x7f.1
-    | (?i:https?)://(?:[^\s/?\#@]*@)? ({_NUMBER} (?:\.{_NUMBER}){{1,2}}) {_ENDS}                      # http://127.1
-    | {_STARTS} ({_NUMBER} (?:\.{_NUMBER}){{1,2}} | {_HEX} | [0-9]{{9,10}}) (?=:{_PORT}{_ENDS})       # 127.1:8080
+      {_IP_START} ({_NUMBER} (?:\.{_NUMBER}){{3}}) {_IP_END}
+    | {_IP_START} ({_HEX} (?:\.{_NUMBER}){{1,2}}) {_IP_END}                                             # 0x7f.1
+    | (?i:https?)://(?:[^\s/?\#@]*@)? ({_NUMBER} (?:\.{_NUMBER}){{1,2}}) {_IP_END}                      # http://127.1
+    | {_IP_START} ({_NUMBER} (?:\.{_NUMBER}){{1,2}} | {_HEX} | [0-9]{{9,10}}) (?=:{_PORT}{_IP_END})       # 127.1:8080
     )"""
 )
 """An address of four numbers; and one of fewer where it is not a version, a price or a time."""
@@ -57,7 +59,12 @@ def refusal(text: str, domain: str = "") -> str | None:
         return None
     word = next((word for word in text.split() if address in addresses(word)), text)
     only = f", and only {domain} is allowed" if domain else ""
-    return f"{word!r} reads as the web address {address}{only}; if it is none, write a space after the dot"
+    return f"{word!r} reads as the web address {address}{only}; if it is none, write {_way_out(address)}"
+
+
+def _way_out(address: str) -> str:
+    is_host_or_ip = ":" in address or address.replace(".", "").isdigit() or "." not in address
+    return "a space after each dot and colon" if is_host_or_ip else "a space after the dot"
 
 
 def other_address(text: str, domain: str) -> str | None:
@@ -74,13 +81,24 @@ def _is_own(address: str, domain: str) -> bool:
     if not domain or not f".{address}".endswith(f".{domain}"):
         return False
     below = address.removesuffix(domain).split(".")[1:-1]
-    return not any(len(suffix) == 2 or suffix in KNOWN - _OF_HOSTS for label in below for suffix in endings(label))
+    return not any(len(suffix) == 2 or suffix in KNOWN - _OF_HOSTS for label in below for suffix in top_level_domains(label))
 
 
 def _with_ascii(domain: str, text: str) -> str:
-    """Return a text with the Unicode form of a domain replaced by its ASCII form. Text that only looks like the domain is kept."""
-    shown = ".".join(idna.ulabel(label) if label.startswith("xn--") else label for label in domain.split("."))
+    """Return a text with the Unicode form of a domain replaced by its ASCII form. Text that only looks like the domain is kept.
+
+    The Unicode form of a domain with a label that can be confused with ASCII is kept as well, because it looks like another domain.
+    """
+    labels = [idna.ulabel(label) if label.startswith("xn--") else label for label in domain.split(".")]
+    if any(map(_passes_for_ascii, labels)):
+        return text
+    shown = ".".join(labels)
     return str(regex.sub(regex.escape(shown), domain, text, flags=regex.IGNORECASE))
+
+
+def _passes_for_ascii(label: str) -> bool:
+    """Return whether a label looks like ASCII and is none. One of ASCII letters with accents does not look like it."""
+    return not label.isascii() and skeleton(label).isascii() and not regex.sub(r"\p{M}", "", unicodedata.normalize("NFD", label)).isascii()
 
 
 @lru_cache(maxsize=4096)
@@ -88,10 +106,14 @@ def addresses(text: str) -> tuple[str, ...]:
     """Return the parts of a text that look like web addresses, in lower case.
 
     With right-to-left characters or marks between them, the labels may be displayed in reverse order, so this order is checked as well.
+    A dot that is doubled or has specks around it is one before suffixes that everybody knows only.
     """
-    reverse = _INNER_MARK.search(text) is not None
-    texts = with_dots(spaced(composed(text)))
-    return tuple(dict.fromkeys(found for reading in texts for found in _in_reading(reading, reverse)))
+    reverse = _TURN.search(text) is not None
+    texts = dot_readings(without_name_dots(normalize(text)))
+    found = [address for reading in texts for address in _in_reading(reading, reverse)]
+    for reading in {*map(without_specks, texts)}.difference(texts):
+        found += [address for address in _in_reading(reading, reverse) if address.rpartition(".")[2] in KNOWN]
+    return tuple(dict.fromkeys(found))
 
 
 def load() -> None:
@@ -105,16 +127,22 @@ def _in_reading(text: str, reverse: bool) -> Iterator[str]:
         yield from _address(labels)
         if reverse or _RIGHT_TO_LEFT.search(run):
             yield from _address(labels[::-1])
+            yield from _address([*map(_as_displayed, reversed(labels))])
     yield from (host.lower() for host in _HOST.findall(text))
     digits = text if text.isascii() else "".join(map(_for_ip, text))
     yield from _ipv4(digits)
     yield from _ipv6(digits)
 
 
+def _as_displayed(label: str) -> str:
+    """Return a label as it is displayed in right-to-left text, from the left to the right."""
+    return "".join(reversed(_DISPLAYED_PART.findall(label)))
+
+
 def _address(labels: Sequence[str]) -> list[str]:
     """Return the longest address that the labels are or begin with, none without one: ``bank.com`` of ``bank.com-login.here``."""
     for at in range(len(labels) - 1, 0, -1):
-        if suffix := next(iter(endings(labels[at])), None):
+        if suffix := next(iter(top_level_domains(labels[at])), None):
             return [".".join([*(_shown(label, suffix.isascii()) for label in labels[:at]), suffix])]
     return []
 
@@ -148,5 +176,5 @@ def _ipv6(text: str) -> Iterator[str]:
 @lru_cache(maxsize=4096)
 def _for_ip(char: str) -> str:
     """Return the digit, the letter like one, or the sign that a character is read as; another letter is kept."""
-    found = str(unicodedata.decimal(char, look(char)))
+    found = str(unicodedata.decimal(char, ascii_lookalike(char)))
     return char if len(found) > 1 or (found.isalpha() and found not in "lIoO") else found

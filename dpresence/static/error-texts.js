@@ -39,7 +39,7 @@ const FIELD_TEXTS = {
       /reads as the web address (\S+), and only (\S+)/,
       (address, domain) =>
         _(
-          "This name reads as the web address %(address)s. Only %(domain)s may be in it. If it is no address, write a space after the dot.",
+          "This name reads as the web address %(address)s. Only %(domain)s may be in it. If it is no address, write a space after each dot.",
           { address, domain },
         ),
     ],

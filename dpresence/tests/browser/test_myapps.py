@@ -123,7 +123,7 @@ def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene
 
 READS_AS = (
     "This name reads as the web address www.bank.example. Only chess.example.org may be in it. "
-    "If it is no address, write a space after the dot."
+    "If it is no address, write a space after each dot."
 )
 
 

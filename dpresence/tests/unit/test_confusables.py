@@ -109,8 +109,9 @@ HONEST = """
     JR山口  山口.人口  Type.C口  A.Iの本  P.T.Aの会  Dr.STONEの旅  Node.js版  モロー・トロ  カフェ・トロナ
     Да.Нет  д.Нет  ул.Ленина  Рок.Поп  Ёлка  Αθήνα  λProlog  Яndex.Поиск  한국.이름
     Popcorn  Unicorn  Mr.Corn  M.Clay  Bern  Vol.IV  Vol.III  Pt.II  Level.10  v2.1b  1.0rc1  1.0x  2.0mm  3.1c  10.0km  F.C.5om
+    ΕΛ.ΑΣ.  ΕΛ.ΑΣ  ΠΑ.Σ  ΕΛ.ΣΥ  ΣΜ.ΣΟ  ст.ГО  с.Го  Р.ГУ  о.ГЕ
     Rock★n★Roll  I❤NY  C☺de  St.★  No.★1  A.☆.B
-"""
+"""  # noqa: RUF001
 
 
 @pytest.mark.parametrize("text", HONEST.split())

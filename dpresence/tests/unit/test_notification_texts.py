@@ -22,7 +22,7 @@ GOAL_SECONDS = 0.005
 MAX_FRAME = 131_072
 CHESS = Application("app", "ann", "Chess", "chess.example.org", "", "key", 0)
 LETTERS = [char for char in map(chr, range(0xC0, 0x30000)) if char.isalpha()]
-ALIKE = [char for char in LETTERS if confusables.look(char).isascii()]
+ALIKE = [char for char in LETTERS if confusables.ascii_lookalike(char).isascii()]
 
 
 def letters_of_many_scripts(rnd: random.Random) -> str:

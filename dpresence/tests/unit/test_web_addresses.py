@@ -178,6 +178,17 @@ def test_every_suffix_that_is_not_ascii_is_found() -> None:
     assert {suffix for suffix in suffixes if not addresses(f"bank.{suffix}")} == set()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u05d0 com\u0660.paypal", "\u0627 com\u0661.paypal", "\u0627 com\u0663\u0664.paypal", "\u0627 com\u066b.paypal",
+        "\u05d0 m\u05ddc\u200f.paypal", "\u05d0 m\u05dd\u05b0c\u200f.paypal",
+    ],
+)  # fmt: skip
+def test_an_address_that_arabic_digits_or_letters_from_right_to_left_turn_is_found(text: str) -> None:
+    assert "paypal.com" in addresses(text)
+
+
 @pytest.mark.parametrize("mark", ["\u200f", "\u061c"])
 def test_an_address_that_is_shown_in_the_reverse_order_is_found(mark: str) -> None:
     assert addresses(f"\u05d0 com{mark}.{mark}paypal") == ("paypal.com",)
@@ -188,7 +199,7 @@ def test_an_address_that_is_shown_in_the_reverse_order_is_found(mark: str) -> No
     "text",
     [
         "Chess club", "Chess 2.0", "v1.2.3", "...", "Wait...what", "St.Gallen", "St. Pauli e.V.", "Dr. Chess",
-        "S.p.A.", "U.S.A.", "J.R.R. Tolkien", "a.b", "Node.js", "Microsoft .NET", "Co.UK", "CO.UK", "ASP.NET", "ASP.NET Core 8.0",
+        "S.p.A.", "U.S.A.", "J.R.R. Tolkien", "a.b", "Node.js", "Microsoft .NET", "ASP.NET", "ASP.NET Core 8.0",
         "C#/VB.NET",
         "AC/DC", "and/or", "bank/com", "1\u20442", "24\uff0f7", "\u5199\u771f\uff0fphoto", "Chess \u2022 Go",
         "\u043a\u0430\u0444\u0435\u2022\u0431\u0430\u0440",
@@ -199,58 +210,14 @@ def test_names_with_dots_that_are_no_addresses_pass(text: str) -> None:
     assert addresses(text) == ()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "chess.example.org",
-        "chess.example.org-club",
-        "Chess.Example.ORG",
-        "www.chess.example.org",
-        "Chess (chess.example.org)",
-        "\u05d0 chess.example.org",
-    ],
-)
-def test_the_own_domain_and_hosts_below_it_are_no_others(name: str) -> None:
-    assert not other_address(name, "chess.example.org")
-    assert other_address(name, "go.example.org")
-
-
-def test_the_own_domain_may_be_written_in_its_own_letters() -> None:
-    own = "xn--bcher-kva.example"
-    assert not any(other_address(name, own) for name in ("B\u00fccher.example", "www.b\u00fccher.example", own, "B\u00dcCHER.EXAMPLE"))
-    for name in ("bucher.example", "xb\u00fccher.example", "b\u00fccher.example.com", "b\u00fccher.example bank.com"):
-        assert other_address(name, own)
-
-
-@pytest.mark.parametrize("name", ["app.attacker.org", "www.app.attacker.org", "attacker.org", "v2.api.attacker.org"])
-def test_a_subdomain_of_the_own_domain_may_have_several_labels(name: str) -> None:
-    assert other_address(name, "attacker.org") is None
-
-
-@pytest.mark.parametrize("name", ["paypal.com.attacker.org", "paypal.com.sign-in.attacker.org", "paypal.com-login.attacker.org"])
-def test_an_address_before_the_own_domain_is_another_one(name: str) -> None:
-    assert other_address(name, "attacker.org") == name
-
-
-@pytest.mark.parametrize(
-    "name", ["notchess.example.org", "example.org", "chess.example.org.evil.example", "chess.example.org evil.example"]
-)
-def test_a_longer_shorter_or_second_address_is_another_one(name: str) -> None:
-    assert other_address(name, "chess.example.org")
-
-
-@pytest.mark.parametrize("domain", ["ab--cd.xn--p1ai", "ab--xn--c.com", "1--2.xn--bcher-kva.example", "xn--bcher-kva.ab--cd.example"])
-def test_a_domain_with_two_hyphens_may_have_any_name(domain: str) -> None:
-    assert not other_address(f"Chess {domain}", domain)
-    assert other_address("bank.com", domain) == "bank.com"
-
-
 def test_a_refusal_says_what_is_read_and_how_to_write_a_name_that_is_no_address() -> None:
     assert refusal("Chess 2.0", "chess.example.org") is None
     assert refusal("Come to M\u00fcller.Berlin now", "chess.example.org") == (
         "'M\u00fcller.Berlin' reads as the web address muller.berlin, and only chess.example.org is allowed; "
         "if it is none, write a space after the dot"
     )
+    for name in ("1.2.3.4", "2001:db8::1", "http://localhost"):
+        assert str(refusal(name)).endswith("; if it is none, write a space after each dot and colon")
     assert refusal("www.bank.com") == "'www.bank.com' reads as the web address www.bank.com; if it is none, write a space after the dot"
 
 

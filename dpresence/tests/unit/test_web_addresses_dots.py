@@ -65,6 +65,30 @@ READ_AS = {
     "paypal\u2488com": "paypal.com",
     "bank\u0140com": "bankl.com",
     "\u0431\u0430\u043d\u043a\u00b0\u0440\u0444": "\u0431\u0430\u043d\u043a.\u0440\u0444",
+    # letters like dots
+    "paypal\u02d1com": "paypal.com",
+    "paypal\u02cccom": "paypal.com",
+    "paypal\u02cfcom": "paypal.com",
+    "paypal\u119ecom": "paypal.com",
+    # doubled, or with specks around it
+    "paypal..com": "paypal.com",
+    "paypal....com": "paypal.com",
+    "paypal\u2026com": "paypal.com",
+    "paypal\u2025com": "paypal.com",
+    "paypal.,com": "paypal.com",
+    "paypal,.com": "paypal.com",
+    "paypal'.com": "paypal.com",
+    "paypal\u2019.com": "paypal.com",
+    '"paypal".com': "paypal.com",
+    "paypal!\u2022com": "paypal.com",
+    "paypal\u2022\u2022com": "paypal.com",
+    "paypal\u00b0.com": "paypal.com",
+    "(paypal).com": "paypal.com",
+    "paypal[.]com": "paypal.com",
+    "paypal(.)c0m": "paypal.com",
+    "paypal..c\u043em": "paypal.com",
+    "www..paypal..com": "www.paypal.com",
+    "paypal..com.login": "paypal.com",
     # the exceptions for French and Catalan words are of their sign alone
     "amazon\u25aaes": "amazon.es",
     "amazon\u02d9es": "amazon.es",
@@ -116,6 +140,7 @@ HONEST = """
     Chess_·_Go  Chess·Go·Shogi  A·B  3·5  ●_com  bank_●_com
     Sibi\u0140la  Para\u0140lel  Gal·les  tou·te·s  collaborateur·rice·s  Ärzt·innen  Bürger·in  한국·미국·EU  AI・クラウド
     WEB、API、APP  Mac、Windows  apps、website、products  报告、AI  ポイント＆クラウド
+    Wait...what  No..no  (A).de  Foo[.]bar  Foo...bar  a.,b  "Hello".live  Acme_Co.,Ltd.  F#,_.NET  St.(Gallen)
     東京、大阪  राम।श्याम  जय।भारत  صدى،قطر  Love☆Live  Love♪Live  Rock♥Live  café☆bar  Café✿Bar  Rock→Pop  Love♡Life
     Tom×Jerry  Nike×Dior  O´Dell  20°C
     360°Media  5€/h  Kilo–Watt  24／7  1⁄2  Nº1  1ºB  D.ª_Ana  C.ª_SA
