@@ -18,12 +18,12 @@ _DOTS = regex.compile(r"[lL]?[.·]+")
 _BETWEEN_LETTERS = r"[\x00-\x7f\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Sc}、﹑،؛՝፣´′×\uff01-\uff0e\uff10-\uff60]"
 """Signs that people write between letters: dashes, brackets, quotation marks, commas, currencies, full-width ASCII."""
 _PICTURES = r"[\p{Extended_Pictographic}\p{InArrows}\p{InDingbats}\p{InMiscellaneous_Symbols}]"
-_LIKE_DOTS = r"[⚪⚫⚬⏺▪▫◾◽⒈-⒛🄀٠۰ꓸ\U0001d16dㆍ\u119eॱꞏᐧ丶ࢇᐤᣞᣟº\u02cc-\u02cf\u02d1]"
+_LIKE_DOTS = r"[⚪⚫⚬⏺▪▫◾◽⒈-⒛🄀٠۰ꓸꓺꓻ\U0001d16dㆍ\u119eॱꞏᐧ丶ࢇᐤᣞᣟº\u02cc-\u02cf\u02d1]"
 """Pictures, numbers and letters that look like a dot."""
 _SIGN = rf"(?V1:[[\p{{P}}\p{{S}}]--{_BETWEEN_LETTERS}--{_PICTURES}||{_LIKE_DOTS}])"
 """A sign that is read as a dot between letters."""
-_SPECK = r"(?V1:[\"'`,;:!?….\p{Ps}\p{Pe}\p{Pi}\p{Pf}])"
-"""A sign that is hardly seen beside a dot."""
+_SPECK = r"(?V1:[\"'`*,;:!?….\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{So}])"
+"""A sign that belongs to a dot beside it: quotation marks, commas, brackets, pictures, further dots."""
 # Characters that people write for Latin letters because of their shape. UTS 39 compares few of them with Latin letters.
 _SHAPES = (
     "a卂厶ムค₳ДΔΛ b乃阝๒฿ßвѢѣҌҍ c匚ᄃㄷᑕςɕ⊂⊏©℃☾¢₡Ҫҫ d刀ᗪ∂ժ₫Ð e乇モ巨ㅌᗴЄєэε∈∑Σξ€ҿҾ f千下ᖴ₣ g₲Ꮆᘜ h卄廾んђћҢ i工エ丨ㅣ jﾌ亅 "

@@ -175,6 +175,6 @@ def _ipv6(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=4096)
 def _for_ip(char: str) -> str:
-    """Return the digit, the letter like one, or the sign that a character is read as; another letter is kept."""
+    """Return the digit (with its full stop), the letter like one, or the sign that a character is read as; another letter is kept."""
     found = str(unicodedata.decimal(char, ascii_lookalike(char)))
-    return char if len(found) > 1 or (found.isalpha() and found not in "lIoO") else found
+    return char if (len(found) > 1 and found[1:] != ".") or (found.isalpha() and found not in "lIoO") else found
