@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..settings import Settings
-from . import partitions
+from . import partition_states, partitions
 from .directory import Directory
 from .mailbox import InboxLimits, Mailbox
 from .tracker import Topic, Tracker
@@ -153,8 +153,7 @@ def check_partitions(settings: Settings, clock: Clock) -> None:
     if stored:
         partitions.refuse_other_partitions(settings.redis, stored)
     with suppress(ModuleNotFoundError):  # ``check_redis`` names it, and servers that do not answer
-        for error in partitions.refused_partitions(settings.redis, stored).values():
-            raise error
+        partition_states.refuse_states(settings.redis, stored)
         with suppress(BackendUnavailable):
             if not stored:
                 partitions.refuse_data_of_one_partition(settings.redis)

@@ -50,7 +50,7 @@ class PartitionServers:
     """
 
     def __init__(self, settings: Settings, clock: Clock, directory: Directory, server: ConnectionFactory | None) -> None:
-        from .tracker.redis_server import make_process_id
+        from .tracker.registered import make_process_id
 
         self._settings = settings
         self._clock = clock
@@ -232,23 +232,6 @@ def refuse_other_partitions(redis: RedisSettings, stored: Sequence[str]) -> None
         raise SettingError(f"redis.cluster = {shown}: must be {str(in_cluster).lower()}, as at the first start with this database")
     if redis.partitions not in (1, len(stored)):  # 1 also after a split
         raise SettingError(f"redis.partitions = {redis.partitions}: must be {len(stored)}, as at the first start with this database")
-
-
-def refused_partitions(redis: RedisSettings, stored: Sequence[str]) -> dict[int, BackendUnavailable]:
-    """Return the error of each partition that the server does not open which the directory names, as far as servers answer.
-
-    :param stored: the servers in the directory.
-    """
-    from .tracker.redis_values import fence_key, refused
-
-    found: dict[int, BackendUnavailable] = {}
-    servers = {} if redis.cluster else {name: open_named(redis, name) for name in stored}
-    for number, name in enumerate(stored if servers else ()):
-        partition = number if len(stored) > 1 else None
-        with suppress(BackendUnavailable):
-            if servers[name].command("EXISTS", fence_key(servers[name], partition)):
-                found[number] = refused(servers[name], partition)
-    return found
 
 
 def open_named(redis: RedisSettings, name: str) -> ConnectionFactory:

@@ -8,7 +8,27 @@ from collections.abc import Callable, Sequence
 from ..settings.storage import MAX_PARTITIONS
 from .directory import Directory, PartitionMove
 from .partition_moves import Moved, MoveRefused, PartitionChange, describe, refuse_lost_lock, require_lock
+from .tracker.registered import can_follow
 from .tracker.split_keys import SplitKeys
+
+NO_PRESENCE = (
+    "the Redis of redis.url has no presence of this service: check redis.url and redis.prefix, or start the service if it does not run"
+)
+"""Refusal of a server that no process of the service uses."""
+CANNOT_FOLLOW = "a process of an earlier version, which cannot follow, uses the tracker: stop it, and wait until its lease is over"
+"""Refusal of a tracker that a process uses which would go on without the partitions."""
+
+
+def _require_presence(keys: SplitKeys) -> None:
+    """Check that processes of the service use these keys, and can follow; those of an interrupted split are closed.
+
+    :raises MoveRefused: no process uses them, or one cannot follow.
+    """
+    processes = keys.live_processes()
+    if not (processes or keys.is_closed()):
+        raise MoveRefused(NO_PRESENCE)
+    if not all(map(can_follow, processes)):
+        raise MoveRefused(CANNOT_FOLLOW)
 
 
 class Splitter(PartitionChange[SplitKeys]):
@@ -36,6 +56,7 @@ class Splitter(PartitionChange[SplitKeys]):
         if move and not move.is_split:
             raise MoveRefused(f"partition {move.partition} has to be where it belongs first: see `dpresence partitions list`")
         with self._keys_of(move.target if move else self._server, self._id) as keys, refuse_lost_lock():
+            _require_presence(keys)
             require_lock(keys, "splits the tracker")
             return self._split(keys, count)
 
@@ -67,7 +88,7 @@ class Splitter(PartitionChange[SplitKeys]):
         keys.step("stop")
         copied = keys.split(count, self._users_of)
         if keys.is_used():
-            raise MoveRefused("a process of an earlier version, which cannot follow, uses the tracker")
+            raise MoveRefused(CANNOT_FOLLOW)
         if not self._directory.split_partition(move.id, [self._server] * count):
             raise MoveRefused("another call has taken over this split")
         return copied

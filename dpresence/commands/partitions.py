@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..backends.directory import PartitionMove
-from ..backends.partitions import open_named, present_names, refused_partitions, url_of
+from ..backends.partition_states import BESIDE, refused_partitions, servers_beside
+from ..backends.partitions import open_named, present_names, url_of
 from ..errors import BackendUnavailable
 from ..settings.allowed import redis_name, redis_url
 from .context import CommandFailed, Context, Subparsers, add, add_group
@@ -51,6 +52,8 @@ def _list(_: argparse.Namespace, context: Context) -> None:
             opens, result = (f"move {number} --to {server}", "opens it") if len(servers) > 1 else ("split --into N", "lets it start empty")
             state = f"closed: `dpresence partitions {opens}` {result}"
         context.output.write(f"{number}  {server}{state and '  '}{state}", partition=number, server=server, state=state or "ok")
+    for server in servers_beside(context.settings.redis, servers):
+        context.output.write(f"{server}: {BESIDE}", server=server, error=BESIDE)
 
 
 def _state(context: Context, move: PartitionMove, servers: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import ExitStack
 
 from ...clock import Clock
@@ -14,6 +13,7 @@ from ..redis.pubsub import PubSub
 from . import Topic
 from .redis_batches import MOVED, Batches, Registration, label
 from .redis_values import weight
+from .registered import make_process_id
 
 _SIGNALS_CHANNEL = "t:wakes"
 """Suffix of the pub/sub channel; ``lua/batch.lua`` publishes on it. Processes of all versions use this name."""
@@ -76,11 +76,6 @@ class TrackerServer:
     def _on_gap(self) -> None:
         for member in self._batches.members:
             member.signals.schedule(["missed "])
-
-
-def make_process_id() -> str:
-    """Return the id of a process at the servers of its tracker."""
-    return secrets.token_hex(8)
 
 
 def _channel(server: ConnectionFactory) -> str:

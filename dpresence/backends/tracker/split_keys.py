@@ -15,6 +15,7 @@ from ..redis.connections import ConnectionFactory
 from .partition_calls import partition_of
 from .partition_keys import PartitionKeys, batches
 from .redis_values import key_prefix
+from .registered import live_processes
 
 _IN_ALL = frozenset({"dead", "out", "dropped"})
 """Kinds of keys that every partition needs; see ``lua/batch.lua``."""
@@ -34,6 +35,10 @@ class SplitKeys(PartitionKeys):
     def __init__(self, server: ConnectionFactory, mover: str) -> None:
         super().__init__(server, None, mover)
         self._root = server.prefix  # of the keys of all partitions
+
+    def live_processes(self) -> set[str]:
+        """Return the processes that use the tracker, see ``registered.live_processes``."""
+        return live_processes(self._server, None)
 
     def split(self, count: int, users_of: UsersOf) -> int:
         """Copy all data, which is stopped, to so many partitions, without what an interrupted call left there; return the number of keys.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from dpresence.commands.cli import main
@@ -26,7 +28,7 @@ def command(settings, directory, tmp_path, capsys):
     return run
 
 
-def test_the_command_splits_and_lists(processes, name, command):
+def test_the_command_splits_and_lists(processes, name, redis_server, command):
     assert command("list") == (0, [f"0  {name}"], "")
     status, (line,), error = command("split", "--into", "4")
     assert (status, error) == (0, "")
@@ -34,6 +36,11 @@ def test_the_command_splits_and_lists(processes, name, command):
     assert line.endswith(" s. Set redis.partitions = 4 in every ini")
     assert command("list") == (0, [f"{number}  {name}" for number in range(4)], "")
     assert command("split", "--into", "8") == (1, [], "dpresence: the tracker has 4 partitions already\n")
+    now = int(time.time() * 1000)
+    redis_server.client.hset("dpresence:t:meta", mapping={"clock": now, "time": now})
+    redis_server.client.hset("dpresence:t:processes", "0123456789abcdef", f"1 {now + 30_000}")
+    assert command("list")[1][4:] == [f"{name}: a process of an earlier version serves beside the partitions: stop it"]
+    redis_server.client.delete("dpresence:t:meta", "dpresence:t:processes")
     assert command("move", "1", "--to", name) == (1, [], f"dpresence: partition 1 is at {name} already\n")
 
 

@@ -9,6 +9,7 @@ import pytest
 from dpresence.backends import check_partitions, load
 from dpresence.backends.directory import PartitionMove
 from dpresence.backends.partition_moves import MoveRefused
+from dpresence.backends.splitting import CANNOT_FOLLOW
 from dpresence.backends.sql import tables
 from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.errors import BackendUnavailable
@@ -163,7 +164,7 @@ def test_a_process_of_an_earlier_version_that_has_used_the_tracker_meanwhile_tak
             redis_server.client.hset("dpresence:t:processes", "earlier", "1 9")
             return found
 
-    with pytest.raises(MoveRefused, match=r"^a process of an earlier version, which cannot follow, uses the tracker$"):
+    with pytest.raises(MoveRefused, match=f"^{CANNOT_FOLLOW}$"):
         splitter_of(Used).split(PARTITIONS)
     assert list(directory.partitions()) == [""]
     assert_goes_on(processes, users)
