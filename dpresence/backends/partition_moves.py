@@ -35,11 +35,19 @@ class Moved:
     """The result of a move or a split.
 
     :ivar keys: number of keys that were copied; 0 if only an earlier call was finished or taken back.
-    :ivar seconds: time for which the partition did not answer.
+    :ivar seconds: time for which the partition did not answer, since this call began.
+    :ivar continued: whether an earlier call that was interrupted may have stopped the partition before.
     """
 
     keys: int = 0
     seconds: float = 0.0
+    continued: bool = False
+
+    @property
+    def text(self) -> str:
+        """What was done and for how long, "" if only an earlier call was finished or taken back."""
+        since = " since this call began" if self.continued else ""
+        return f": {self.keys} keys were copied, and it did not answer for {self.seconds:.2f} s{since}" if self.keys else ""
 
 
 def describe(move: PartitionMove, servers: Sequence[str], is_held: bool) -> str:

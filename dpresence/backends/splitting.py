@@ -66,14 +66,14 @@ class Splitter(PartitionChange[SplitKeys]):
             raise MoveRefused(f"the tracker has {present} partition{'s' if present > 1 else ''} already")
         if move and present > 1 and count != present:
             raise MoveRefused(f"--into {count}: {describe(move, self._directory.partitions(), False)}")
-        began, copied = time.monotonic(), 0
+        began, copied, continued = time.monotonic(), 0, move is not None
         move = self._begin(move)
         try:
             if present == 1 and count > 1:
                 copied = self._copy(keys, move, count)
         finally:
             opened = self._finish(move, keys)
-        return Moved(copied, opened - began)
+        return Moved(copied, opened - began, continued)
 
     def _begin(self, move: PartitionMove | None) -> PartitionMove:
         """Store the split, or take over an earlier one: its transactions no longer switch."""

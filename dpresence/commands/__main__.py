@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from gevent import monkey
+import signal
+
+_on_interrupt = signal.getsignal(signal.SIGINT)
+if _on_interrupt is signal.default_int_handler:  # it may be ignored
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while modules are imported ends the process without a traceback
+
+from gevent import get_hub, monkey  # noqa: E402
 
 monkey.patch_all()
 
@@ -20,6 +26,8 @@ def run() -> int:
     """Run the command of this process's command line; return the exit status."""
     options = parser().parse_args()
     log_to_stderr()
+    get_hub().NOT_ERROR = (*get_hub().NOT_ERROR, KeyboardInterrupt)  # gevent would print a line and the date
+    signal.signal(signal.SIGINT, _on_interrupt)
     _end_after(seconds_of(options) + SPARE_SECONDS)
     return execute(options)
 

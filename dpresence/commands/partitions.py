@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import gevent
 
 from ..backends.directory import PartitionMove
 from ..backends.partition_states import BESIDE, refused_partitions, servers_beside
@@ -72,13 +74,13 @@ def _move(options: argparse.Namespace, context: Context) -> None:
 
     _require_servers(context)
     target = _name("--to", options.to, context)
+    number = options.partition
     try:
-        moved = Mover(context.directory, _keys_of(context)).move(options.partition, target)
+        with _noting_interruption(context, lambda servers: (servers[number] == target, f"partition {number} is at {servers[number]}")):
+            moved = Mover(context.directory, _keys_of(context)).move(number, target)
     except MoveRefused as error:
         raise CommandFailed(str(error)) from None
-    text = f"partition {options.partition} is at {target}"
-    if moved.keys:
-        text += f": {moved.keys} keys were copied, and it did not answer for {moved.seconds:.2f} s"
+    text = f"partition {options.partition} is at {target}{moved.text}"
     context.output.write(text, partition=options.partition, server=target, keys=moved.keys, seconds=round(moved.seconds, 3))
 
 
@@ -91,16 +93,35 @@ def _split(options: argparse.Namespace, context: Context) -> None:
     redis = context.settings.redis
     server = redis_name(redis.tracker_urls[0])
     try:
-        split = Splitter(context.directory, server, lambda name, mover: SplitKeys(open_named(redis, name), mover)).split(options.into)
+        with _noting_interruption(context, lambda servers: (len(servers) == options.into, _number(len(servers)))):
+            split = Splitter(context.directory, server, lambda name, mover: SplitKeys(open_named(redis, name), mover)).split(options.into)
     except MoveRefused as error:
         raise CommandFailed(str(error)) from None
     count = len(context.directory.partitions())
-    text = f"the tracker has {count} partition{'s' if count > 1 else ''}"
-    if split.keys:
-        text += f": {split.keys} keys were copied, and it did not answer for {split.seconds:.2f} s"
+    text = f"{_number(count)}{split.text}"
     if count > 1:
         text += f". Set redis.partitions = {count} in every ini"
     context.output.write(text, partitions=count, server=server, keys=split.keys, seconds=round(split.seconds, 3))
+
+
+def _number(count: int) -> str:
+    return f"the tracker has {count} partition{'s' if count > 1 else ''}"
+
+
+@contextmanager
+def _noting_interruption(context: Context, result: Callable[[Sequence[str]], tuple[bool, str]]) -> Iterator[None]:
+    """Say after Ctrl-C or the deadline what has become of the change.
+
+    :param result: returns from the servers of the partitions whether the change was made, and where the partitions are.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, gevent.Timeout):
+        with suppress(BackendUnavailable):
+            is_done, present = result(context.directory.partitions())
+            ended = f"{'finished' if is_done else 'taken back'}: {present}"
+            context.output.note("it has not ended: see `dpresence partitions list`" if context.directory.partition_move() else ended)
+        raise
 
 
 def _replace(options: argparse.Namespace, context: Context) -> None:

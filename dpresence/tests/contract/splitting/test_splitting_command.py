@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+import gevent
 import pytest
 
+from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.commands.cli import main
 
 from .steps import PARTITIONS, bring, expire_lock, split_until
@@ -67,3 +69,36 @@ def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, us
         assert command("split", "--into", number) == (1, [], f"dpresence: --into {number}: {state}\n")
     assert command("split", "--into", "4") == (0, ["the tracker has 4 partitions. Set redis.partitions = 4 in every ini"], "")
     assert command("list") == (0, [f"{number}  {name}" for number in range(PARTITIONS)], "")
+
+
+@pytest.mark.parametrize(
+    ("after", "text"),
+    [("stop", "taken back: the tracker has 1 partition"), ("close", "finished: the tracker has 4 partitions")],
+)
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, gevent.Timeout])
+def test_an_interrupted_command_says_what_has_become_of_the_split(processes, users, command, monkeypatch, after, text, kind):
+    bring(processes[0], users)
+    step, left = SplitKeys.step, [after]
+
+    def interrupted(keys, name, *arguments):
+        answer = step(keys, name, *arguments)
+        if name in left:
+            left.remove(name)
+            raise kind
+        return answer
+
+    monkeypatch.setattr(SplitKeys, "step", interrupted)
+    if after == "close":
+        assert command("split", "--into", "4")[2].startswith("dpresence: it has not ended: see `dpresence partitions list`\n")
+        left.append("unlock")
+    status, _, error = command("split", "--into", "4")
+    assert status == {KeyboardInterrupt: 130, gevent.Timeout: 5}[kind]
+    assert error.startswith(f"dpresence: {text}\n")
+
+
+def test_a_repeated_command_does_not_say_how_long_users_were_refused(processes, users, redis_server, splitter_of, command):
+    bring(processes[0], users)
+    assert not split_until(splitter_of, 5)
+    expire_lock(redis_server)
+    _, (line,), _ = command("split", "--into", "4")
+    assert line.endswith(" s since this call began. Set redis.partitions = 4 in every ini")
