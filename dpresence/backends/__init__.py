@@ -147,7 +147,7 @@ def check_partitions(settings: Settings, clock: Clock) -> None:
     :raises SettingError: they do not; see ``check_database`` for more.
     :raises BackendUnavailable: the database does not answer, or a server refuses the first partition that a start would not open.
     """
-    stored = _stored_partitions(settings, clock)
+    stored = stored_partitions(settings, clock)
     if settings.storage.tracker != "redis":
         return
     if stored:
@@ -159,7 +159,7 @@ def check_partitions(settings: Settings, clock: Clock) -> None:
                 partitions.refuse_data_of_one_partition(settings.redis)
 
 
-def _stored_partitions(settings: Settings, clock: Clock) -> Sequence[str]:
+def stored_partitions(settings: Settings, clock: Clock) -> Sequence[str]:
     """Return the server of each partition, empty if none are stored; see ``check_partitions`` for the errors."""
     from .directory.sql import SqlDirectory
     from .sql import migrate
@@ -173,7 +173,7 @@ def at_stored_partitions(settings: Settings, clock: Clock) -> Settings:
     """Return the settings with the servers on which the partitions are, as far as the database, or the Redis Cluster, can say."""
     stored: Sequence[str] = ()
     with suppress(SettingError, BackendUnavailable):
-        stored = _stored_partitions(settings, clock)
+        stored = stored_partitions(settings, clock)
     if settings.redis.cluster:
         stored = [partitions.CLUSTER] * settings.redis.partitions
     if len(stored) < 2:

@@ -59,3 +59,31 @@ def servers_beside(redis: RedisSettings, stored: Sequence[str]) -> list[str]:
             if live_processes(open_server(redis, url), None):
                 found.append(redis_name(url))
     return found
+
+
+def is_served(redis: RedisSettings, stored: Sequence[str]) -> bool:
+    """Return whether a process of the service runs, as far as servers answer.
+
+    :param stored: the servers in the directory; empty before the first start.
+    """
+    from .tracker.redis_server import has_listeners
+
+    found = False
+    for server in (
+        [open_server(redis, url) for url in redis.tracker_urls] if redis.cluster else [open_named(redis, name) for name in stored]
+    ):
+        with suppress(BackendUnavailable):
+            found = found or has_listeners(server)
+    return found
+
+
+def repairs(redis: RedisSettings, stored: Sequence[str]) -> list[str]:
+    """Return what has to be done before a start with a database that was restored.
+
+    :param stored: the servers in the restored directory.
+    """
+    if len(stored) == 1:
+        texts = ["the tracker was split after this backup: run `dpresence partitions split --into N` first"]
+        return texts if refused_partitions(redis, stored) else []
+    move = "partition {0} was moved after this backup: run `dpresence partitions move {0} --to {1}` first"
+    return [move.format(number, stored[number]) for number in refused_partitions(redis, stored)]

@@ -8,12 +8,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..backends import check_database
-from ..errors import SettingError
+from ..backends import check_database, stored_partitions
+from ..backends.partition_states import is_served, repairs
+from ..errors import BackendUnavailable, SettingError
 from ..secret_files import create
 from .context import CommandFailed, Context, Subparsers, add
 from .sql import dump, is_filled, load_dump, name_in_backup
@@ -111,11 +113,34 @@ def _restore(options: argparse.Namespace, context: Context) -> None:
     manifest = verified(folder)
     if not options.check:
         _prepare(folder, context)
+        _refuse_running(context)
         _refuse_loss(folder, manifest, options.force, context)
         load_dump(folder / manifest["database"], context.settings, context.clock)
         _restore_others(folder, manifest, context)
-    text = f"{folder}: complete" if options.check else f"{folder}: restored; start the service"
-    context.output.write(text, folder=str(folder), **{key: manifest[key] for key in ("version", "revision", "made_at", "variables")})
+    first = [] if options.check else _repairs(context)
+    text = f"{folder}: complete" if options.check else f"{folder}: restored; {'; '.join(first) or 'start the service'}"
+    shown = {key: manifest[key] for key in ("version", "revision", "made_at", "variables")}
+    context.output.write(text, folder=str(folder), first=first, **shown)
+
+
+def _refuse_running(context: Context) -> None:
+    """Refuse to replace the database of processes that run and share a tracker in Redis.
+
+    :raises CommandFailed: a process runs.
+    """
+    settings = context.settings
+    with suppress(SettingError, BackendUnavailable, ModuleNotFoundError):
+        stored = stored_partitions(settings, context.clock)
+        if settings.storage.tracker == "redis" and is_served(settings.redis, stored):
+            raise CommandFailed("the service runs, as its processes are connected to Redis: stop all of them first")
+
+
+def _repairs(context: Context) -> list[str]:
+    settings = context.settings
+    with suppress(SettingError, BackendUnavailable, ModuleNotFoundError):
+        if settings.storage.tracker == "redis":
+            return repairs(settings.redis, stored_partitions(settings, context.clock))
+    return []
 
 
 def _prepare(folder: Path, context: Context) -> None:

@@ -97,6 +97,15 @@ def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:
     server.command("PUBLISH", _channel(server), f"\n{topic} {key}")
 
 
+def has_listeners(server: ConnectionFactory) -> bool:
+    """Return whether a process listens for signals, which it does as long as it runs.
+
+    :raises BackendUnavailable: the server does not answer, or its user may not know.
+    """
+    _, count = server.command("PUBSUB", "NUMSUB", _channel(server))
+    return bool(count)
+
+
 def signal_moved(server: ConnectionFactory, partition: int | None) -> None:
     """Tell the processes at a server that a partition, or None for that of a tracker of one partition, may be elsewhere.
 

@@ -105,7 +105,9 @@ def refused(server: ConnectionFactory, partition: int | None) -> BackendUnavaila
         advice = "another node has it, or will have it"
     error.reason = f"refuses partition {partition}: {advice}"
     if partition is None:
-        error.reason = "refuses the tracker: it is being split, or `dpresence partitions split` finishes that"
+        error.reason = (
+            "refuses the tracker: it is being split, or was split after a backup of the database: see `dpresence partitions list`"
+        )
     return error
 
 

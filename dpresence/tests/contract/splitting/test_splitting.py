@@ -221,7 +221,10 @@ def test_a_process_that_missed_the_signal_follows_with_its_next_call_or_renewal(
     splitter_of().split(PARTITIONS)
     with pytest.raises(BackendUnavailable) as caught:
         set_status(one, users[0], "unavailable")
-    assert caught.value.reason == "refuses the tracker: it is being split, or `dpresence partitions split` finishes that"
+    assert (
+        caught.value.reason
+        == "refuses the tracker: it is being split, or was split after a backup of the database: see `dpresence partitions list`"
+    )
     followed(one)
     assert len(two._parts) == 1
     with pytest.raises(BackendUnavailable):

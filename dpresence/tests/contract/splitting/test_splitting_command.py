@@ -10,7 +10,7 @@ import pytest
 from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.commands.cli import main
 
-from .steps import PARTITIONS, bring, expire_lock, split_until
+from .steps import PARTITIONS, bring, expire_lock, followed, split_until
 
 
 @pytest.fixture
@@ -55,7 +55,8 @@ def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, us
     assert command("list")[1] == [f"0  {name}  a split was interrupted: {repeat} to finish it, or with `--into 1` to take it back"]
     assert main(["--ini", command.ini, "check"]) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "redis.url: the Redis refuses the tracker: it is being split, or `dpresence partitions split` finishes that"
+        "redis.url: the Redis refuses the tracker: it is being split, or was split after a backup of the database: "
+        "see `dpresence partitions list`"
     ]
     assert command("move", "0", "--to", name)[2].startswith("dpresence: the tracker has one partition, which cannot be moved: see ")
     assert command("split", "--into", "1") == (0, ["the tracker has 1 partition"], "")
@@ -102,3 +103,24 @@ def test_a_repeated_command_does_not_say_how_long_users_were_refused(processes, 
     expire_lock(redis_server)
     _, (line,), _ = command("split", "--into", "4")
     assert line.endswith(" s since this call began. Set redis.partitions = 4 in every ini")
+
+
+def test_restoring_a_backup_from_before_the_split_says_what_is_first(processes, settings, name, splitter_of, command, tmp_path, capsys):
+    folder = str(tmp_path / "backup")
+    assert main(["--ini", command.ini, "backup", folder]) == 0
+    splitter_of().split(PARTITIONS)
+    followed(*processes)
+    capsys.readouterr()
+    restore = ["--ini", command.ini, "restore", "--force", folder]
+    assert main(restore) == 1
+    running = "dpresence: the service runs, as its processes are connected to Redis: stop all of them first\n"
+    assert capsys.readouterr().err == running
+    for tracker in processes:
+        tracker.close()
+    assert main(restore) == 0
+    first = "the tracker was split after this backup: run `dpresence partitions split --into N` first"
+    assert capsys.readouterr().out == f"{folder}: restored; {first}\n"
+    assert command("split", "--into", "4")[0] == 0
+    assert main(restore) == 0
+    assert command("split", "--into", "4")[0] == 0
+    assert command("list") == (0, [f"{number}  {name}" for number in range(4)], "")

@@ -205,7 +205,10 @@ def test_a_database_from_before_the_split_lets_the_tracker_start_empty_with_a_se
     processes[0].close()
     with pytest.raises(BackendUnavailable) as caught:
         check_partitions(settings, FakeClock())
-    assert caught.value.reason == "refuses the tracker: it is being split, or `dpresence partitions split` finishes that"
+    assert (
+        caught.value.reason
+        == "refuses the tracker: it is being split, or was split after a backup of the database: see `dpresence partitions list`"
+    )
     splitter_of().split(PARTITIONS)
     check_partitions(settings, FakeClock())
     backends = load(settings, FakeClock())
