@@ -64,14 +64,14 @@ def test_the_sign_in_page_is_usable_by_everybody(browser: Browser, scene: Scene,
 def test_the_way_in_and_out_by_clicking(browser: Browser, scene: Scene) -> None:
     browser.open(f"{scene.service.origin}/")
     browser.click("Sign in")
-    browser.sign_in("hal@example.org")
+    browser.sign_in("hedda@example.org")
     assert browser.url == f"{scene.service.origin}/"
-    assert "hal@example.org" in browser.text() and "Sign in" not in browser.text().split("Try every role")[0]
+    assert "hedda@example.org" in browser.text() and "Sign in" not in browser.text().split("Try every role")[0]
     assert browser.count("a[href='/admin']") == 0
     csrf = browser.find("meta[name=csrf]").get_attribute("content")
     browser.click("Sign out")
     browser.wait(lambda it: it.count("meta[name=csrf]") == 0 and it.count("#main") == 1)
-    assert csrf and browser.url == f"{scene.service.origin}/" and "hal@example.org" not in browser.text()
+    assert csrf and browser.url == f"{scene.service.origin}/" and "hedda@example.org" not in browser.text()
     browser.assert_quiet()
     browser.open(f"{scene.service.origin}/sidebar")
     assert browser.url == f"{scene.service.origin}/login?next=%2Fsidebar"
@@ -80,17 +80,17 @@ def test_the_way_in_and_out_by_clicking(browser: Browser, scene: Scene) -> None:
 def test_the_sign_in_page_believes_only_who_opened_the_link_of_the_start(browser: Browser, scene: Scene) -> None:
     browser.open(f"{scene.service.origin}/login")
     assert "First open the link" in browser.text()
-    browser.write("email", "hal@example.org")
+    browser.write("email", "hedda@example.org")
     browser.click("Sign in")
     browser.wait(lambda it: "live.token" in it.find("#problem").text)
     browser.open(f"{scene.service.origin}/?token={DEVELOPMENT_TOKEN}")
     assert browser.url == f"{scene.service.origin}/"
     browser.click("Sign in")
     assert "First open the link" not in browser.text()
-    browser.write("email", "hal@example.org")
+    browser.write("email", "hedda@example.org")
     browser.click("Sign in")
     browser.wait(lambda it: "/login" not in it.url and it.count("meta[name=csrf]") == 1)
-    assert "hal@example.org" in browser.text()
+    assert "hedda@example.org" in browser.text()
     browser.assert_quiet("403")
 
 
@@ -102,7 +102,7 @@ def test_somebody_who_is_signed_in_is_informed_on_the_sign_in_page(browser: Brow
 
 
 def test_a_page_that_was_opened_before_somebody_signed_in_anew_says_so(browser: Browser, scene: Scene) -> None:
-    browser.enter(scene.service.origin, "ida@example.org")
+    browser.enter(scene.service.origin, "ines@example.org")
     browser.tab()
     browser.enter(scene.service.origin, "joe@example.org")
     browser.tab(0)

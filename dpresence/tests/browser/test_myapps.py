@@ -162,7 +162,7 @@ def test_the_list_is_paged(browser: Browser, scene: Scene, home: str) -> None:
 
 
 def test_markup_of_a_developer_is_text(browser: Browser, scene: Scene, home: str) -> None:
-    open_new(browser, home, scene.site.domain, "mal@example.org", MARKUP)
+    open_new(browser, home, scene.site.domain, "mio@example.org", MARKUP)
     assert shown(browser, "h1") == MARKUP and browser.title.endswith(f": \u2068{MARKUP}\u2069")
     prove(browser, scene)
     browser.click("Delete the application")
@@ -216,7 +216,7 @@ def test_an_icon_and_a_new_name_are_saved_and_a_new_domain_starts_over(browser: 
     appid, _ = start(browser, scene, email="tim@example.org")
     choose_icon(browser, home, appid)
     owner = Person(home, "tim@example.org")
-    Person(home, "una@example.org").call("POST", f"/grant/{appid}")
+    Person(home, "ute@example.org").call("POST", f"/grant/{appid}")
     browser.find("#edit [name=name]").send_keys(" of Hamburg", Keys.ENTER)
     browser.wait(lambda it: shown(it, "h1") == "Chess club of Hamburg" and it.title.endswith(": \u2068Chess club of Hamburg\u2069"))
     assert browser.count("[data-state=active]") == 1
@@ -229,7 +229,7 @@ def test_an_icon_and_a_new_name_are_saved_and_a_new_domain_starts_over(browser: 
     browser.wait(lambda it: it.count("[data-state=registered]") == 1 and scene.evil.domain in shown(it, "#address"))
     assert shown(browser, "#domain-key") != before
     assert owner.call("GET", f"/myapps/{appid}")["domain"] == scene.evil.domain
-    assert scene.granted("una@example.org") == []
+    assert scene.granted("ute@example.org") == []
     browser.settled()
     browser.find("#edit [name=domain]").send_keys("/x", Keys.ENTER)
     browser.click("Change the domain")
