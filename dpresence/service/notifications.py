@@ -87,10 +87,11 @@ class Notifications:
         :raises BadAction: an ``action`` is not allowed; nothing was stored.
         :raises WrongValue: a ``source`` looks like another domain; nothing was stored.
         :raises SlowDown: the application sends too many notifications; nothing was stored.
+        :raises BackendUnavailable: also if too many calls of the application's owner wait.
         :raises Conflict: an idempotency key was used for another content; nothing was stored.
         """
         check_distinct(items)
-        self._charge(application.id, len(items))
+        self._charge(application, len(items))
         self._texts.check(application, items)
         with on_behalf_of(application.owner):
             return self._notify(application, items)
@@ -122,21 +123,23 @@ class Notifications:
         """Cancel a notification. Nothing shows whether it waited, was delivered, or was never sent.
 
         :raises NotFound: no such PUID.
-        :raises SlowDown: see ``notify``.
+        :raises SlowDown: see ``notify``; ``BackendUnavailable`` likewise.
         """
+        self._charge(application, 1)
         with on_behalf_of(application.owner):
             grant = self._directory.grants_by_puid(application.id, [puid]).get(puid)
-            self._charge(application.id, 1)
             if grant is None:
                 raise NotFound()
             if self._mailbox.cancel(grant.user, puid, id_):
                 self._withdrawn.request(grant.user)  # not at once: the time of the sender's next calls must not show who has a device
             self._outcomes.cancel(application.id, puid, id_)
 
-    def _charge(self, appid: str, count: int) -> None:
-        wait = self._rates.take(appid, count, now=self._clock.monotonic())
+    def _charge(self, application: Application, count: int) -> None:
+        wait = self._rates.take(application.id, count, now=self._clock.monotonic())
         if wait:
             raise SlowDown("notifications: too many of this application", retry_after=ceil(wait))
+        if self._mailbox.refuses(application.owner):  # before anything is read: a refusal costs little, and is the same for all PUIDs
+            raise BackendUnavailable
 
     def _accept(self, application: Application, items: Sequence[tuple[Grant, NewNotification]]) -> list[Accepted]:
         now, view = self._clock.steady.now(), self._view(application.id, [grant for grant, _ in items])

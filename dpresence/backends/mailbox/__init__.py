@@ -151,6 +151,13 @@ class Mailbox(Inbox, ControlledMailbox):
         :raises Conflict: an idempotency key was used for another content, also by a call that has not ended; nothing was stored.
         """
 
+    def refuses(self, caller: str) -> bool:
+        """Return whether a call of a caller would be refused now, because too many of their calls wait for the store.
+
+        :param caller: see ``tasks.on_behalf_of``.
+        """
+        return False
+
     @abstractmethod
     def pending(self, user: str, after: int, limit: int) -> Sequence[Waiting]:
         """Return up to ``limit`` undelivered notifications with a position after ``after``, oldest first; fewer only at the end."""

@@ -128,6 +128,10 @@ class Database:
         self._count_write()
         return result
 
+    def refuses(self, key: str) -> bool:
+        """Return whether a call that is not urgent would be refused now, because too many calls of this key are waiting; see ``run``."""
+        return self._queue.refuses(self.owners.of(key))
+
     def replace_indexes(self, seconds: float) -> None:
         """Have PostgreSQL replace the indexes of earlier versions while it is in use; see ``online``.
 

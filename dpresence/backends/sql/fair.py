@@ -84,13 +84,24 @@ class FairQueue:
         """True if non-urgent calls are waiting because all slots are in use."""
         return bool(self._waiting[False])
 
+    def refuses(self, key: str, urgent: bool = False) -> bool:
+        """Return whether a call of this key would be refused now; the service's own never are."""
+        own = len(self._waiting[urgent].get(key, ()))
+        share_full = not urgent and own >= self._max_waiting_each
+        return bool(key) and (share_full or (self._is_full(urgent) and len(self._longest(urgent)) <= own + 1))
+
+    def _is_full(self, urgent: bool) -> bool:
+        return self._calls[urgent] >= self._max_calls
+
+    def _longest(self, urgent: bool) -> deque[_Waiter]:
+        return max((waiters for key, waiters in self._waiting[urgent].items() if key), key=len, default=deque())
+
     def _join(self, key: str, urgent: bool) -> _Waiter:
-        queue = self._waiting[urgent]
-        own = len(queue.get(key, ()))
-        if key and (
-            (not urgent and own >= self._max_waiting_each) or (self._calls[urgent] >= self._max_calls and not self._make_room(queue, own))
-        ):
+        if self.refuses(key, urgent):
             raise BackendUnavailable
+        if key and self._is_full(urgent):
+            self._make_room(urgent)
+        queue = self._waiting[urgent]
         waiter = _Waiter(key, urgent)
         queue.setdefault(key, deque()).append(waiter)
         if not key:
@@ -98,15 +109,12 @@ class FairQueue:
         self._calls[urgent] += 1
         return waiter
 
-    def _make_room(self, queue: OrderedDict[str, deque[_Waiter]], own: int) -> bool:
-        """Refuse the newest call of the key with the most waiting calls, unless the newcomer's key has as many."""
-        longest = max((waiters for key, waiters in queue.items() if key), key=len, default=deque())
-        if len(longest) <= own + 1:
-            return False
-        longest[-1].refused = True
-        longest[-1].decided.set()
-        self._forget(longest[-1])
-        return True
+    def _make_room(self, urgent: bool) -> None:
+        """Refuse the newest call of the key with the most waiting calls."""
+        newest = self._longest(urgent)[-1]
+        newest.refused = True
+        newest.decided.set()
+        self._forget(newest)
 
     def _leave(self, waiter: _Waiter) -> None:
         if waiter.admitted:

@@ -157,6 +157,21 @@ def test_a_full_queue_refuses_whom_it_belongs_to():
     assert calls.begun == ["0", "1", "jane", *[f"{n}" for n in range(2, 11)]]
 
 
+@pytest.mark.parametrize("bounds", [{"max_waiting_each": 3}, {"max_calls": 6}])
+def test_a_queue_says_whom_it_would_refuse(bounds):
+    calls = Calls(queue := FairQueue(1, **bounds))
+    calls.call("jane")
+    said = []
+    for _ in range(8):
+        said.append(queue.refuses("app"))
+        calls.call("app")
+    assert 0 < len(calls.refused) == said.count(True) < 8
+    assert not queue.refuses("joe") and not queue.refuses("", urgent=True) and not queue.refuses("")
+    calls.call("joe")
+    assert "joe" not in calls.refused
+    calls.finish_all()
+
+
 def test_where_all_queues_together_are_full_the_longest_makes_room():
     calls = Calls(FairQueue(1, max_calls=20, max_waiting_each=100))
     for n in range(19):

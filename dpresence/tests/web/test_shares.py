@@ -10,13 +10,17 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
+from msgspec import convert
 
 from dpresence.backends.sql.fair import FairQueue
+from dpresence.errors import BackendUnavailable
+from dpresence.messages import NewNotification
 from dpresence.service.delivery import MAX_UNACKNOWLEDGED
 from dpresence.tests.push_service import PushBrowser
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
+from dpresence.tests.web.calls import ROLES, count_calls
 from dpresence.tests.web.pushes import ann, app, browser, notify, puid, push_service, run, world  # noqa: F401
-from dpresence.tests.web.support import App, World
+from dpresence.tests.web.support import App, World, ko
 from dpresence.tests.web.test_tickets import enter, ticket_of
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -116,6 +120,48 @@ def test_what_a_sender_causes_counts_for_the_sender(world: World, app: App, puid
     world.registry.backends.mailbox.enqueue = revoke_first
     world.notify(app, {"puid": puid, "message": "x", "outcome": True})
     assert set(keys) == {owner}, "also the deletion of what came after the revoke"
+
+
+def fill_share(patch: pytest.MonkeyPatch, owner: str) -> None:
+    """Have as many calls of an account wait as may."""
+    patch.setattr(FairQueue, "refuses", lambda queue, key, urgent=False: key == owner and not urgent)
+
+
+SENT_IN_VAIN = {
+    "to a user": {},
+    "to nobody": {"puid": "nobody"},
+    "with a wrong action": {"action": "https://elsewhere.example/"},
+    "that is not stored": {"ttl": 0},
+    "with an outcome": {"outcome": True},
+}
+
+
+@pytest.mark.parametrize("item", SENT_IN_VAIN)
+def test_while_the_share_of_a_sender_is_full_every_notification_is_refused_before_anything_is_read(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch, item: str
+) -> None:
+    application = world.registry.backends.directory.application(app.id)
+    fill_share(monkeypatch, application.owner)
+    calls = count_calls(world, monkeypatch, *ROLES)
+    with pytest.raises(BackendUnavailable):
+        world.services.notifications.notify(application, [convert({"puid": puid, "message": "x", **SENT_IN_VAIN[item]}, NewNotification)])
+    with pytest.raises(BackendUnavailable):
+        world.services.notifications.cancel(application, SENT_IN_VAIN[item].get("puid", puid), "n_1")
+    assert not calls
+
+
+def test_a_refused_sender_is_answered_201_and_other_developers_are_not(
+    world: World,
+    app: App,
+    puid: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other, service = world.application(world.person("other@example.org"), name="Go"), world.service(app)
+    others = world.grant(ANN, other)
+    fill_share(monkeypatch, world.registry.backends.directory.application(app.id).owner)
+    assert world.notify(other, {"puid": others, "message": "x"})[0]["result"] == "OK"
+    answer = service.receive({"action": "notify", "notifications": [{"puid": puid, "message": "x"}], "id": 1})
+    assert answer == {**ko(201, "the service is unavailable for a moment"), "retry_after": 5, "id": 1}
 
 
 BY_A_USER: dict[str, Callable[[World, str, str], object]] = {

@@ -64,6 +64,9 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         self.database = database
         self._recipients = Recipients(database)
 
+    def refuses(self, caller: str) -> bool:
+        return self.database.refuses(caller)
+
     def enqueue(self, items: Sequence[QueuedNotification], limit: int) -> Sequence[Stored]:
         if not items:
             return []
