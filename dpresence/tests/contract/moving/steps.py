@@ -5,6 +5,7 @@ from __future__ import annotations
 from dpresence.backends.tracker.partition_keys import PartitionKeys
 from dpresence.model import GrantSet
 
+from ..interrupted import Interrupted, interrupted
 from ..tracker_values import connect, grant
 
 PARTITIONS = 4
@@ -25,33 +26,10 @@ def bring(tracker, users):
         connect(tracker, user=user, grants=(grant(user),))
 
 
-class Interrupted(BaseException):
-    """The mover is killed."""
-
-
-def interrupted(at: int) -> type[PartitionKeys]:
-    """Return places that execute so many steps and then no further one, as if their process was killed."""
-    left = at
-
-    class Killed(PartitionKeys):
-        def step(self, name, *arguments):
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Interrupted
-            return super().step(name, *arguments)
-
-        def signal(self):
-            self.step("hold")
-            super().signal()
-
-    return Killed
-
-
 def move_until(mover_of, at, target):
     """Move until the mover is killed at a step; return whether it ended before."""
     try:
-        mover_of(interrupted(at)).move(MOVED, target)
+        mover_of(interrupted(PartitionKeys, at)).move(MOVED, target)
     except Interrupted:
         return False
     return True

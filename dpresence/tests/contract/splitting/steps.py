@@ -6,6 +6,7 @@ from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.model import GrantSet
 from dpresence.tests.waiting import eventually
 
+from ..interrupted import Interrupted, interrupted
 from ..tracker_values import connect, grant
 
 PARTITIONS = 4
@@ -38,33 +39,10 @@ def followed(*processes):
         eventually(lambda tracker=tracker: len(tracker._parts) == PARTITIONS)
 
 
-class Interrupted(BaseException):
-    """The command is killed."""
-
-
-def interrupted(at: int) -> type[SplitKeys]:
-    """Return a place that executes so many steps and then no further one, as if its process was killed."""
-    left = at
-
-    class Killed(SplitKeys):
-        def step(self, name, *arguments):
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Interrupted
-            return super().step(name, *arguments)
-
-        def signal(self):
-            self.step("hold")
-            super().signal()
-
-    return Killed
-
-
 def split_until(splitter_of, at):
     """Split until the command is killed at a step; return whether it ended before."""
     try:
-        splitter_of(interrupted(at)).split(PARTITIONS)
+        splitter_of(interrupted(SplitKeys, at)).split(PARTITIONS)
     except Interrupted:
         return False
     return True
