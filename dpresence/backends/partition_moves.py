@@ -18,7 +18,7 @@ K = TypeVar("K", bound=PartitionKeys)
 
 REPEAT = "repeat `dpresence partitions move {0} --to {1}` to finish it, or with `--to {2}` to take it back"
 """Advice about a move that was interrupted: its partition, target and source."""
-SPLITTING = "the tracker is being split"
+SPLITTING = f"the tracker is being split; if its command was killed, repeat it in {LEASE_SECONDS} s"
 """State of a split whose lock is held."""
 HALF_SPLIT = "a split was interrupted: repeat `dpresence partitions split --into N` to finish it, or with `--into 1` to take it back"
 """State of a split that was interrupted before the switch, with advice."""
@@ -59,7 +59,7 @@ def describe(move: PartitionMove, servers: Sequence[str], is_held: bool) -> str:
     if move.is_split:
         return SPLITTING if is_held else SPLIT.format(len(servers)) if len(servers) > 1 else HALF_SPLIT
     if is_held:
-        return f"a move from {move.source} to {move.target} is under way"
+        return f"a move from {move.source} to {move.target} is under way; if its command was killed, repeat it in {LEASE_SECONDS} s"
     switched = servers[move.partition] == move.target
     state = f"moved from {move.source}, whose keys have not been deleted" if switched else f"a move to {move.target} was interrupted"
     return f"{state}: {REPEAT.format(move.partition, move.target, move.source)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,10 +17,12 @@ from ..backends.partition_states import BESIDE, refused_partitions, servers_besi
 from ..backends.partitions import open_named, present_names, url_of
 from ..errors import BackendUnavailable
 from ..settings.allowed import redis_name, redis_url
+from ..settings.storage import MAX_PARTITIONS
 from .context import CommandFailed, Context, Subparsers, add, add_group
 
 if TYPE_CHECKING:
     from ..backends.tracker.partition_keys import PartitionKeys
+    from ..settings import RedisSettings
 
 
 def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -32,15 +35,22 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     splitting = add(group, common, "split", "split a tracker of one partition into several, while the service runs", _split)
     splitting.add_argument(
         "--into",
-        type=int,
+        type=_partitions,
         metavar="N",
         required=True,
-        help="number of partitions; 1 takes back a split that was interrupted while it copied",
+        help=f"number of partitions, up to {MAX_PARTITIONS}; 1 takes back a split that was interrupted while it copied",
     )
     replacing = add(group, common, "replace", "let a server have all partitions of one that is gone, without copying", _replace)
     replacing.add_argument("old", metavar="OLD", help="the server that is gone, or whose address has changed: its name or a URL")
     replacing.add_argument("new", metavar="NEW", help="the server that has its data: a URL, or its name")
     replacing.add_argument("--empty", action="store_true", help="let partitions without data there start empty")
+
+
+def _partitions(text: str) -> int:
+    """Parse a number of partitions; argparse turns the error into exit status 2."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MAX_PARTITIONS):
+        raise argparse.ArgumentTypeError(f"must be 1 to {MAX_PARTITIONS}")
+    return int(text)
 
 
 def _list(_: argparse.Namespace, context: Context) -> None:
@@ -76,7 +86,10 @@ def _move(options: argparse.Namespace, context: Context) -> None:
     target = _name("--to", options.to, context)
     number = options.partition
     try:
-        with _noting_interruption(context, lambda servers: (servers[number] == target, f"partition {number} is at {servers[number]}")):
+        with (
+            _naming("--to", target),
+            _noting_interruption(context, lambda servers: (servers[number] == target, f"partition {number} is at {servers[number]}")),
+        ):
             moved = Mover(context.directory, _keys_of(context)).move(number, target)
     except MoveRefused as error:
         raise CommandFailed(str(error)) from None
@@ -130,9 +143,10 @@ def _replace(options: argparse.Namespace, context: Context) -> None:
 
     _require_servers(context)
     old = redis_name(options.old) if "://" in options.old else options.old
-    new, redis = _name("NEW", options.new, context), context.settings.redis
+    new, redis = _name("NEW", options.new, context), _with_names(context)
     try:
-        replaced = Replacement(context.directory, partial(open_named, redis), _keys_of(context)).replace(old, new, options.empty)
+        with _naming("NEW", new):
+            replaced = Replacement(context.directory, partial(open_named, redis), _keys_of(context)).replace(old, new, options.empty)
     except MoveRefused as error:
         raise CommandFailed(str(error)) from None
     for number in replaced.partitions:
@@ -143,7 +157,32 @@ def _replace(options: argparse.Namespace, context: Context) -> None:
 def _keys_of(context: Context) -> Callable[[str, int, str], PartitionKeys]:
     from ..backends.tracker.partition_keys import PartitionKeys
 
-    return lambda server, partition, mover: PartitionKeys(open_named(context.settings.redis, server), partition, mover)
+    redis = _with_names(context)
+    return lambda server, partition, mover: PartitionKeys(open_named(redis, server), partition, mover)
+
+
+def _with_names(context: Context) -> RedisSettings:
+    """Return settings with which errors name the server, also if the ini still has the number from before a split."""
+    redis = context.settings.redis
+    return replace(redis, partitions=max(redis.partitions, 2))
+
+
+@contextmanager
+def _naming(argument: str, server: str) -> Iterator[None]:
+    """Name the argument in an error about its server, instead of a setting, with what is to be done about that server.
+
+    :param server: its name.
+    """
+    from ..backends.redis.state import NO_PRIMARY, REPLICA, STATES
+
+    advice = {STATES[REPLICA]: f"is a replica: promote {argument} first", STATES[NO_PRIMARY]: "is no primary that the Sentinels agree on"}
+    try:
+        yield
+    except BackendUnavailable as error:
+        if error.backend.endswith(f"the Redis {server}"):
+            error.backend = f"{argument}: the Redis {server}"
+            error.reason = advice.get(error.reason, error.reason)
+        raise
 
 
 def _require_servers(context: Context) -> None:

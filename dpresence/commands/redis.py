@@ -109,7 +109,7 @@ def _replica(server: ConnectionFactory, address: Address, offset: int, has_mailb
     except (RedisError, OSError) as error:
         yield "warning", f"the replica {address} does not answer: {server.message_of(error)}", "services must reach it after a failover"
         return
-    behind = offset - int(facts.get("slave_repl_offset", 0))
+    behind = max(0, offset - int(facts.get("slave_repl_offset", 0)))  # the replica is asked later than its primary
     if facts.get("master_link_status") != "up" or behind > LAG_BYTES:
         yield "warning", f"the replica {address} is {behind} bytes behind", "a failover would lose these writes"
     findings = [*_stored(facts, fsync, has_mailbox), *_memory(facts)]

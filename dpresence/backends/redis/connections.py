@@ -202,7 +202,7 @@ class ConnectionFactory:
             look()
         found = BackendUnavailable()
         found.reason = STATES[state_of(error)]
-        found.backend = f"{self.setting}: the Redis {self.state.name}" if self.state.name else ""
+        found.backend = f"{self.setting}: the Redis {self.state.name}".rstrip()
         return found
 
     def refused(self, operation: str, reason: str) -> BackendUnavailable:

@@ -20,7 +20,7 @@ OK, UNREACHABLE, NO_PRIMARY, REPLICA, FULL, READ_ONLY, LOADING, DENIED, FAILING 
 STATES = {
     OK: "",
     UNREACHABLE: "does not answer",
-    NO_PRIMARY: "has no primary that the Sentinels agree on: see their logs, and redis.sentinel_master",
+    NO_PRIMARY: "has no primary that the Sentinels agree on: see their logs, and redis.sentinel_master, or the name in its URL",
     REPLICA: "is a replica, which refuses writes: let redis.url lead to the primary, or set redis.sentinels",
     FULL: "refuses writes because its memory is full: raise its maxmemory, or delete what fills it",
     READ_ONLY: "refuses writes: its disk, or the number of its replicas (min-replicas-to-write), does not permit them",
@@ -39,6 +39,7 @@ LOG_SECONDS, LOG_AGAIN_SECONDS = 60.0, 5.0
 _SIGNS = {
     **{"READONLY": REPLICA, "OOM ": FULL, "MISCONF": READ_ONLY, "NOREPLICAS": READ_ONLY},
     **{"LOADING": LOADING, "MASTERDOWN": REPLICA, "NOPERM": DENIED},
+    "The user executing the script can't run this command": DENIED,
 }
 """Parts of error texts. A script's error contains that of its command, with a prefix in Redis 6."""
 

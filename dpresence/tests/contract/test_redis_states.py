@@ -143,6 +143,7 @@ def test_only_a_write_ends_a_state_in_which_writes_are_refused():
         ("LOADING Redis is loading the dataset in memory", "loading"),
         ("NOREPLICAS Not enough good replicas to write.", "refuses_writes"),
         ("NOPERM this user has no permissions to run the 'evalsha' command", "denied"),
+        ("Error running script: The user executing the script can't run this command or subcommand", "denied"),
         ("BUSY Redis is busy running a script.", "failing"),
     ],
 )

@@ -42,7 +42,8 @@ def test_the_list_says_what_to_do_about_a_move_that_has_not_ended(processes, use
     repeat = f"repeat `dpresence partitions move 1 --to {names[2]}` to finish it, or with `--to {names[1]}` to take it back"
     bring(processes[0], users)
     move_until(mover_of, 4, names[2])
-    assert command("list")[1][1] == f"1  {names[1]}  a move from {names[1]} to {names[2]} is under way"
+    under_way = "is under way; if its command was killed, repeat it in 15 s"
+    assert command("list")[1][1] == f"1  {names[1]}  a move from {names[1]} to {names[2]} {under_way}"
     expire_locks(servers)
     assert command("list")[1][1] == f"1  {names[1]}  a move to {names[2]} was interrupted: {repeat}"
     mover_of().move(MOVED, names[1])
@@ -100,3 +101,14 @@ def test_a_server_that_services_would_not_reach_is_refused(command, to, text):
     status, out, error = command("move", "1", "--to", to)
     assert (status, out) == (1, [])
     assert error.startswith(f"dpresence: {text}") and "Canary7x" not in error
+
+
+def test_the_last_line_of_a_failure_names_the_argument_and_the_cause(processes, servers, names, command):
+    new = names[2]
+    servers[2].client.replicaof("127.0.0.1", 1)
+    for words, argument in ((("move", "1", "--to", new), "--to"), (("replace", names[1], new), "NEW")):
+        status, _, error = command(*words)
+        assert (status, error.splitlines()[-1]) == (4, f"dpresence: {argument}: the Redis {new} is a replica: promote {argument} first")
+    servers[2].kill()
+    status, _, error = command("move", "1", "--to", new)
+    assert (status, error.splitlines()[-1]) == (4, f"dpresence: --to: the Redis {new} does not answer")

@@ -50,7 +50,7 @@ def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, us
     repeat = "repeat `dpresence partitions split --into N`"
     bring(processes[0], users)
     assert not split_until(splitter_of, 5)
-    assert command("list")[1] == [f"0  {name}  the tracker is being split"]
+    assert command("list")[1] == [f"0  {name}  the tracker is being split; if its command was killed, repeat it in 15 s"]
     expire_lock(redis_server)
     assert command("list")[1] == [f"0  {name}  a split was interrupted: {repeat} to finish it, or with `--into 1` to take it back"]
     assert main(["--ini", command.ini, "check"]) == 1
@@ -124,3 +124,23 @@ def test_restoring_a_backup_from_before_the_split_says_what_is_first(processes, 
     assert main(restore) == 0
     assert command("split", "--into", "4")[0] == 0
     assert command("list") == (0, [f"{number}  {name}" for number in range(4)], "")
+
+
+def test_the_last_line_of_a_failure_names_the_cause(processes, users, redis_server, command):
+    bring(processes[0], users)
+    redis_server.client.execute_command("ACL", "SETUSER", "default", "-restore")
+    try:
+        status, _, error = command("split", "--into", "4")
+    finally:
+        redis_server.client.execute_command("ACL", "SETUSER", "default", "+restore")
+    assert status == 4
+    assert error.splitlines()[-1] == "dpresence: redis.url: the Redis refuses this user: correct the user, the password or the rights"
+    assert command("split", "--into", "4")[0] == 0
+
+
+@pytest.mark.parametrize("number", ["0", "257", "100000", "x", "-1"])
+def test_a_number_of_partitions_that_is_not_allowed_is_a_wrong_argument(command, capsys, number):
+    with pytest.raises(SystemExit) as ended:
+        command("split", "--into", number)
+    assert ended.value.code == 2
+    assert "--into: must be 1 to 256\n" in capsys.readouterr().err or number == "-1"
