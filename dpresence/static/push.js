@@ -8,7 +8,7 @@ import { timeElement } from "./times.js";
 import { registration } from "./web-app.js";
 
 const SETTING = "push";
-const ID = /^n_[\w-]{1,62}$/;
+const ID = /^[no]_[\w-]{1,62}$/;
 
 /** @typedef {{id: string, endpoint: string, label: string | null, created_at: number}} Subscription */
 /** @typedef {{key: string | null, subscriptions: Subscription[]}} Answer */

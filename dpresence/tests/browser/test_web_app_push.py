@@ -24,10 +24,11 @@ ICONS = """
 """
 
 
+@pytest.mark.parametrize("options", [{}, {"outcome": True}], ids=["plain", "with its outcome"])
 def test_a_push_is_shown_and_opens_its_notification_as_read(
-    sue: Person, service: Service, application: Application, browser: Browser
+    sue: Person, service: Service, application: Application, browser: Browser, options: dict[str, object]
 ) -> None:
-    sent = notify(application, sue)
+    sent = notify(application, sue, **options)
     domain = application.domain
     pushed = {"id": sent, "domain": domain, "site": domain, "source": "Chess club", "message": "Your move", "action": ""}
     assert deliver(browser, service.origin, pushed) == [f"{domain}: \u2068Chess club\u2069", f"{application.domain}\nYour move"]

@@ -75,10 +75,10 @@ def sue(service: Service, application: Application, browser: Browser, request: p
     return person
 
 
-def notify(application: Application, person: Person) -> str:
+def notify(application: Application, person: Person, **options: object) -> str:
     """Send a notification; return its id."""
     with application.service() as service:
-        return str(service.notify({"puid": person.grant(application), "message": "Your move"})[0]["id"])
+        return str(service.notify({"puid": person.grant(application), "message": "Your move", **options})[0]["id"])
 
 
 def registration_of(connection: websocket.WebSocket, origin: str) -> str:
