@@ -20,7 +20,7 @@ from .support import WAIT_SECONDS, Browser
 pytestmark = [pytest.mark.browser, pytest.mark.faults]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def extended(scene: Scene, build_extension: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser with the extension."""
     paths = shutil.which("chromium"), shutil.which("chromedriver")
@@ -53,7 +53,7 @@ def test_the_logic_of_the_extension_passes_its_tests(node: str) -> None:
 
 
 def test_the_extension_is_a_device_with_a_status_an_inbox_and_a_badge(extended: Browser, scene: Scene, axe: Axe) -> None:
-    browser, sue = extended, Person(scene.service.origin, "sidebar-sue@example.org")
+    browser, sue = extended, Person(scene.service.origin, f"sidebar-sue-{axe.looks[0][1]}@example.org".lower())
     application = scene.application("Chess by the sidebar")
     puid = sue.grant(application)
     with application.service() as service:

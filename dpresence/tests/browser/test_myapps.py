@@ -15,7 +15,7 @@ from .support import Browser
 
 pytestmark = pytest.mark.browser
 
-DEV = "dev@example.org"
+DEV = "dora@example.org"
 MARKUP = "<script>document['title']=1</script><img src=x onerror=pwn()>"
 REFUSED = "Failed to load resource"
 """Chromium's log message of a refused call; the page shows the refusal."""
