@@ -97,7 +97,7 @@ RUN: dict[str, dict[str, tuple[str, ...]]] = {
 NOT_RUN: dict[str, dict[str, str]] = {
     "docs/operations.md": {
         "scp -rp": "copies to another host; the folder that it copies is what `backup` has written",
-        "redis-cli -h HOST --scan": "needs a second Redis; contract/splitting restores a database from before a split, with these keys deleted",
+        "redis-cli -h HOST --scan": "needs a second Redis; contract/splitting restores a database from before a split without these keys",
     },
     "docs/scaling.md": {
         "make build": "installs into the source folder, and asks for a password; every test of PostgreSQL and Redis uses what it installs",
