@@ -6,7 +6,7 @@ import { describeBrowser } from "./lib/device-description.js";
 import { PresenceChannel } from "./lib/presence.js";
 import { channelOf } from "./service.js";
 import { deviceStatus } from "./status.js";
-import { show, store, stored } from "./storage.js";
+import { NOBODY, show, store, stored } from "./storage.js";
 import { text } from "./texts.js";
 
 /** @typedef {import("./storage.js").Account} Account */
@@ -143,8 +143,8 @@ export class Device {
   async #stateChanged(state) {
     if (state.state === "connected") this.#retried = false;
     if (state.state === "stopped" && state.errno === INVALID) {
-      await store({ account: null });
-      return show({ state, problem: text("signedOut") });
+      await store({ ...NOBODY, inbox: [] });
+      return show({ state, unread: 0, problem: text("signedOut") });
     }
     await show({ state, status: this.status });
     if (state.state !== "stopped" || state.code !== SIGNED_OUT || state.errno || this.#retried) return;

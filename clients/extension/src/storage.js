@@ -27,6 +27,8 @@
 
 /** @type {Stored} */
 const STORED = { account: null, chosen: "online", settings: { notify: true, awayMinutes: 0 }, inbox: [] };
+/** What is stored of nobody: the status and the notifications of one person are none of the next one's. */
+export const NOBODY = /** @type {const} */ ({ account: null, chosen: "online" });
 /** @type {Shown} */
 const SHOWN = { state: { state: "stopped", code: 1000, reason: "" }, status: "offline", unread: 0, pairing: null, problem: "" };
 

@@ -121,6 +121,29 @@ def test_disconnecting_forgets_the_account_once_confirmed(extended: Browser, sce
     browser.wait(lambda it: it.find("#nobody").is_displayed())
 
 
+def test_nobody_who_connects_later_has_the_notifications_or_the_status_of_a_person_who_was_signed_out(
+    extended: Browser, scene: Scene
+) -> None:
+    browser, first, second = extended, *(Person(scene.service.origin, f"sidebar-{name}@example.org") for name in ("uma", "vic"))
+    application = scene.application("Chess by the sidebar")
+    options, panel = address_of(browser, "options.html"), address_of(browser, "panel.html")
+    pair(browser, scene, first, options)
+    browser.open(panel)
+    browser.wait(lambda it: it.find("#connection").text == "Connected")
+    with application.service() as service:
+        service.notify({"puid": first.grant(application), "message": "Your move"})
+    browser.wait(lambda it: "Your move" in it.find("#inbox").text)
+    browser.click("Unavailable")
+    browser.wait(lambda it: it.find("#state").text == "Unavailable")
+    (device,) = first.call("GET", "/devices")["known"]
+    first.call("DELETE", f"/devices/{device['device']}")
+    browser.wait(lambda it: "was signed out of your account" in it.find("#nobody").text)
+    pair(browser, scene, second, options)
+    browser.open(panel)
+    browser.wait(lambda it: it.find("#connection").text == "Connected" and it.find("#state").text == "Online")
+    assert "Your move" not in browser.text() and badge(browser) == ""
+
+
 def outcomes(application: Application, id_: str) -> list[str]:
     """Return what the sender of a notification is told of it."""
     url = f"{application.origin}/myapps/{application.appid}/notifications/{id_}"
