@@ -39,7 +39,7 @@ else
 endif
 
 test: build ## Run the tests
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 6 --dist loadfile
 
 check: build check-js ## Check format, lint, types, the Lua scripts and the files that are generated
 	$(BIN)/ruff format --check $(SOURCES)
@@ -91,7 +91,7 @@ newest: ## Run the tests on the newest of everything that setup.py permits, in a
 	$(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/pip install --quiet --disable-pip-version-check 'setuptools>=78.1.1,<82' wheel
 	.venv-newest/bin/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[test]'
-	.venv-newest/bin/python -m pytest -n 4 --dist loadfile
+	.venv-newest/bin/python -m pytest -n 6 --dist loadfile
 
 lint: build ## Lint only
 	$(BIN)/ruff check $(SOURCES)
