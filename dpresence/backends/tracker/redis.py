@@ -79,6 +79,7 @@ class RedisTracker(RedisFeeds):
         self._client, self._pubsub = server.client, server.pubsub
         self.measures = [server.client.measures]
         server.join(self._registration)
+        self._signals.schedule(["missed "])  # those at this server until now
 
     def detach(self) -> Sequence[tuple[str, str]]:
         """Leave the server, whose partition was split; return the (user, connection) of calls to ``connect`` that had no answer."""

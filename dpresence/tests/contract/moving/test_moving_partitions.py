@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from dpresence.backends import load
 from dpresence.backends.tracker.partition_keys import PartitionKeys
@@ -74,6 +75,19 @@ def test_no_count_of_the_metrics_decreases_when_a_server_is_left(settings, direc
     assert before["backend redis tracker sum"] > 0
     assert {key: count for key, count in before.items() if after[key] < count} == {}
     backends.close()
+
+
+def test_an_update_before_a_process_follows_the_move_reaches_its_readers(processes, users, names, mover_of):
+    one, two = processes
+    bring(one, users)
+    reader = Reader(two)
+    assert reader.read() == 0
+    follow, may_follow = two._relocation._follow, Event()
+    two._relocation._follow = lambda: (may_follow.wait(), follow())
+    mover_of().move(MOVED, names[2])
+    eventually(lambda: set_status(one, users[MOVED], "unavailable"))
+    may_follow.set()
+    eventually(lambda: reader.read() == 0 and len(reader.entries) == 1, 10)
 
 
 def test_a_partition_moves_there_and_back_and_there_again(processes, users, servers, names, mover_of):
