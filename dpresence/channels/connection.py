@@ -16,18 +16,17 @@ import gevent
 from ..errors import CloseCode
 from . import frames
 from .channel import Channel
-from .connection_base import ConnectionBase
+from .connection_base import PING, ConnectionBase
 from .connection_scheduler import IDLE
 from .frame_limits import FrameLimits
 from .frame_receiver import EMPTY_BYTES
 from .session_log import log_end
-from .wire import LOST, OPEN, State
+from .wire import OPEN, State
 
 __all__ = ["Channel", "Connection", "FrameLimits"]
 
 FRAMES_PER_BATCH = 8
 """Frames handled before the connection yields to the event loop."""
-PING = frames.ping_frame()
 DISCARD_SECONDS = 0.01
 """Pause between two reads of input that is discarded."""
 
@@ -140,16 +139,6 @@ class Connection(ConnectionBase):
         self._check_peer(now)
         at: float | None = self.call_guarded(channel.tick)
         return now if at is None else min(at, self.receive_deadline(self._gate.settings), self.write_deadline)
-
-    def _check_peer(self, now: float) -> None:
-        """Ping a silent peer; end the connection if the pong or the rest of a frame is overdue (docs/protocol.md, section 4)."""
-        settings = self._gate.settings
-        if self.frame_overdue(now, settings):
-            self.drop(LOST)
-        elif self.pong_overdue(now, settings):
-            self.close_unresponsive(now)  # grace begins at the next tick
-        elif self.ping_due(now, settings):
-            self.send_frame(PING)
 
     def _now(self) -> float:
         return self._gate.clock.monotonic()

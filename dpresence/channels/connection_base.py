@@ -11,8 +11,10 @@ from . import frames
 from .channel import Channel
 from .deadlines import Bucket
 from .gate import Gate
-from .wire import State, Wire
+from .wire import LOST, State, Wire
 from .workers import Workers
+
+PING = frames.ping_frame()
 
 
 class ConnectionBase(Wire):
@@ -78,6 +80,16 @@ class ConnectionBase(Wire):
     def tick_soon(self) -> None:
         """Have ``tick`` called in the next round."""
         self._gate.connections.hasten(self)
+
+    def _check_peer(self, now: float) -> None:
+        """Ping a silent peer; end the connection if the pong or the rest of a frame is overdue (docs/protocol.md, section 4)."""
+        settings = self._gate.settings
+        if self.frame_overdue(now, settings):
+            self.drop(LOST)
+        elif self.pong_overdue(now, settings):
+            self.close_unresponsive(now)  # grace begins at the next tick
+        elif self.ping_due(now, settings):
+            self.send_frame(PING)
 
     def call_guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of the channel; its exception is logged and closes the connection with 1011."""
