@@ -7,19 +7,22 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import __version__
 from ..backends import check_database, stored_partitions
 from ..backends.partition_states import is_served, repairs
 from ..errors import BackendUnavailable, SettingError
 from ..secret_files import create
+from ..settings import RedisSettings
 from .context import CommandFailed, Context, Subparsers, add
 from .sql import dump, is_filled, load_dump, name_in_backup
 from .upkeep import LONG_SECONDS
+
+T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -117,7 +120,7 @@ def _restore(options: argparse.Namespace, context: Context) -> None:
         _refuse_loss(folder, manifest, options.force, context)
         load_dump(folder / manifest["database"], context.settings, context.clock)
         _restore_others(folder, manifest, context)
-    first = [] if options.check else _repairs(context)
+    first = [] if options.check else _partitions(repairs, context) or []
     text = f"{folder}: complete" if options.check else f"{folder}: restored; {'; '.join(first) or 'start the service'}"
     shown = {key: manifest[key] for key in ("version", "revision", "made_at", "variables")}
     context.output.write(text, folder=str(folder), first=first, **shown)
@@ -128,19 +131,17 @@ def _refuse_running(context: Context) -> None:
 
     :raises CommandFailed: a process runs.
     """
-    settings = context.settings
-    with suppress(SettingError, BackendUnavailable, ModuleNotFoundError):
-        stored = stored_partitions(settings, context.clock)
-        if settings.storage.tracker == "redis" and is_served(settings.redis, stored):
-            raise CommandFailed("the service runs, as its processes are connected to Redis: stop all of them first")
+    if _partitions(is_served, context):
+        raise CommandFailed("the service runs, as its processes are connected to Redis: stop all of them first")
 
 
-def _repairs(context: Context) -> list[str]:
+def _partitions(examine: Callable[[RedisSettings, Sequence[str]], T], context: Context) -> T | None:
+    """Return what a function finds about the partitions of a tracker in Redis; None without one, or if this cannot be known."""
     settings = context.settings
     with suppress(SettingError, BackendUnavailable, ModuleNotFoundError):
         if settings.storage.tracker == "redis":
-            return repairs(settings.redis, stored_partitions(settings, context.clock))
-    return []
+            return examine(settings.redis, stored_partitions(settings, context.clock))
+    return None
 
 
 def _prepare(folder: Path, context: Context) -> None:
