@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from ..errors import BackendUnavailable
 from .directory import Directory, PartitionMove
-from .partition_moves import Moved, MoveRefused, PartitionChange, describe, refuse_lost_lock, require_lock
+from .partition_moves import Moved, MoveRefused, PartitionChange, refuse_lost_lock, require_lock, unfinished
 from .tracker.partition_keys import PartitionKeys
 
 _OTHER = "moves this partition"
-"""What another call does that holds a lock."""
+"""Description of another call that holds a lock; see ``require_lock``."""
 
 
 def _require_alike(old: PartitionKeys, new: PartitionKeys, move: PartitionMove) -> None:
@@ -73,8 +73,7 @@ class Mover(PartitionChange[PartitionKeys]):
         if move is None:
             return False
         if move.partition != partition or move.is_split:
-            text = describe(move, self._directory.partitions(), False)
-            raise MoveRefused(f"partition {move.partition} has to be where it belongs first: {text}")
+            raise unfinished(move, self._directory.partitions())
         try:
             with self._locked(move) as (old, new):
                 self._finish(move, old, new)

@@ -1,4 +1,4 @@
-"""What the move of a partition and the split of a tracker have in common: the lock, the stored move, and the end after any interruption."""
+"""Common parts of the move of a partition and the split of a tracker: the lock, the stored move, and the end after an interruption."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Moved:
 
     @property
     def text(self) -> str:
-        """What was done and for how long, "" if only an earlier call was finished or taken back."""
+        """Number of copied keys and time without answers, as text; "" if only an earlier call was finished or taken back."""
         since = " since this call began" if self.continued else ""
         return f": {self.keys} keys were copied, and it did not answer for {self.seconds:.2f} s{since}" if self.keys else ""
 
@@ -63,6 +63,16 @@ def describe(move: PartitionMove, servers: Sequence[str], is_held: bool) -> str:
     switched = servers[move.partition] == move.target
     state = f"moved from {move.source}, whose keys have not been deleted" if switched else f"a move to {move.target} was interrupted"
     return f"{state}: {REPEAT.format(move.partition, move.target, move.source)}"
+
+
+def describe_count(count: int) -> str:
+    """Return how many partitions the tracker has."""
+    return f"the tracker has {count} partition{'s' if count > 1 else ''}"
+
+
+def unfinished(move: PartitionMove, servers: Sequence[str]) -> MoveRefused:
+    """Return the refusal of a call that cannot begin before a stored move has ended; see ``describe``."""
+    return MoveRefused(f"partition {move.partition} has to be where it belongs first: {describe(move, servers, False)}")
 
 
 def _describe_error(move: PartitionMove, servers: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable
 from .directory import Directory
-from .partition_moves import MoveRefused, describe, refuse_lost_lock, require_lock
+from .partition_moves import MoveRefused, refuse_lost_lock, require_lock, unfinished
 from .tracker.partition_keys import PartitionKeys
 from .tracker.redis_server import signal_moved
 
@@ -57,7 +57,7 @@ class Replacement:
         if len(servers) < 2:
             raise MoveRefused("the tracker has one partition: change redis.url instead")
         if move := self._directory.partition_move():
-            raise MoveRefused(f"partition {move.partition} has to be where it belongs first: {describe(move, servers, False)}")
+            raise unfinished(move, servers)
         there = tuple(number for number, server in enumerate(servers) if server == old)
         if not there:
             raise MoveRefused(f"{old}: no partition is there, see `dpresence partitions list`")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ..settings.storage import MAX_PARTITIONS
 from .directory import Directory, PartitionMove
-from .partition_moves import Moved, MoveRefused, PartitionChange, describe, refuse_lost_lock, require_lock
+from .partition_moves import Moved, MoveRefused, PartitionChange, describe, describe_count, refuse_lost_lock, require_lock
 from .tracker.registered import can_follow
 from .tracker.split_keys import SplitKeys
 
@@ -63,7 +63,7 @@ class Splitter(PartitionChange[SplitKeys]):
     def _split(self, keys: SplitKeys, count: int) -> Moved:
         present, move = len(self._directory.partitions()), self._directory.partition_move()
         if move is None and (present > 1 or count == 1):
-            raise MoveRefused(f"the tracker has {present} partition{'s' if present > 1 else ''} already")
+            raise MoveRefused(f"{describe_count(present)} already")
         if move and present > 1 and count != present:
             raise MoveRefused(f"--into {count}: {describe(move, self._directory.partitions(), False)}")
         began, copied, continued = time.monotonic(), 0, move is not None

@@ -98,7 +98,7 @@ def _move(options: argparse.Namespace, context: Context) -> None:
 
 
 def _split(options: argparse.Namespace, context: Context) -> None:
-    from ..backends.partition_moves import MoveRefused
+    from ..backends.partition_moves import MoveRefused, describe_count
     from ..backends.splitting import Splitter
     from ..backends.tracker.split_keys import SplitKeys
 
@@ -106,19 +106,15 @@ def _split(options: argparse.Namespace, context: Context) -> None:
     redis = context.settings.redis
     server = redis_name(redis.tracker_urls[0])
     try:
-        with _noting_interruption(context, lambda servers: (len(servers) == options.into, _number(len(servers)))):
+        with _noting_interruption(context, lambda servers: (len(servers) == options.into, describe_count(len(servers)))):
             split = Splitter(context.directory, server, lambda name, mover: SplitKeys(open_named(redis, name), mover)).split(options.into)
     except MoveRefused as error:
         raise CommandFailed(str(error)) from None
     count = len(context.directory.partitions())
-    text = f"{_number(count)}{split.text}"
+    text = f"{describe_count(count)}{split.text}"
     if count > 1:
         text += f". Set redis.partitions = {count} in every ini"
     context.output.write(text, partitions=count, server=server, keys=split.keys, seconds=round(split.seconds, 3))
-
-
-def _number(count: int) -> str:
-    return f"the tracker has {count} partition{'s' if count > 1 else ''}"
 
 
 @contextmanager
