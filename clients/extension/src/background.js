@@ -22,7 +22,7 @@ const COMMANDS = {
   },
   disconnect: async () => {
     device.leave();
-    await store({ ...NOBODY, inbox: [] });
+    await store(NOBODY);
     await show({ unread: 0, problem: "" });
   },
   status: async ({ status }) => {

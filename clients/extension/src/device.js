@@ -143,7 +143,7 @@ export class Device {
   async #stateChanged(state) {
     if (state.state === "connected") this.#retried = false;
     if (state.state === "stopped" && state.errno === INVALID) {
-      await store({ ...NOBODY, inbox: [] });
+      await store(NOBODY);
       return show({ state, unread: 0, problem: text("signedOut") });
     }
     await show({ state, status: this.status });

@@ -25,10 +25,13 @@
  * @property {string} problem why the last pairing failed or the account is gone
  */
 
+/**
+ * The part of it that belongs to a person, without one.
+ * @type {Pick<Stored, "account" | "chosen" | "inbox">}
+ */
+export const NOBODY = { account: null, chosen: "online", inbox: [] };
 /** @type {Stored} */
-const STORED = { account: null, chosen: "online", settings: { notify: true, awayMinutes: 0 }, inbox: [] };
-/** What is stored of nobody: the status and the notifications of one person are none of the next one's. */
-export const NOBODY = /** @type {const} */ ({ account: null, chosen: "online" });
+const STORED = { ...NOBODY, settings: { notify: true, awayMinutes: 0 } };
 /** @type {Shown} */
 const SHOWN = { state: { state: "stopped", code: 1000, reason: "" }, status: "offline", unread: 0, pairing: null, problem: "" };
 
