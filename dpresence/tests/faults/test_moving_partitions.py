@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from dpresence.settings.allowed import redis_name
-from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from ..contract.redis import RedisServer
 from ..contract.redis import running as running_redis
@@ -21,26 +16,12 @@ from ..live.service import Site
 from .beside import Meanwhile
 from .cluster import Cluster, Stores
 from .crowd import crowd
+from .partition_operator import Operator
 
 pytestmark = pytest.mark.faults
 
 PARTITIONS, DEVICES, RATE = 4, 200, 100
 LOCK_SECONDS = 16
-KILLED = """
-import os, signal, sys
-from dpresence.backends.tracker.partition_keys import PartitionKeys
-left, step = int(sys.argv.pop(1)), PartitionKeys.step
-def killed(self, *arguments):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, *arguments)
-PartitionKeys.step = killed
-from dpresence.commands.cli import main
-sys.exit(main())
-"""
-"""A command that is killed before a step of the move."""
 
 
 @pytest.fixture
@@ -50,27 +31,17 @@ def servers():
         yield [started.enter_context(running_redis(fsync="always")) for _ in range(3)]
 
 
-class Operator:
-    """Moves a partition by the command line."""
-
-    def __init__(self, ini: Path) -> None:
-        self._ini = ini
-
-    def move(self, partition: int, server: RedisServer, *before: str) -> subprocess.CompletedProcess[str]:
-        """Run the command; ``before`` replaces its program."""
-        program = before or ("-m", "dpresence.commands")
-        words = ["--ini", str(self._ini), "partitions", "move", str(partition), "--to", redis_name(server.url)]
-        return subprocess.run([sys.executable, *program, *words], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+class Mover(Operator):
+    """Moves a partition."""
 
     def moved(self, partition: int, server: RedisServer) -> None:
         """Move, and check that it succeeds."""
-        done = self.move(partition, server)
-        assert done.returncode == 0, done
-        assert done.stdout.startswith(f"partition {partition} is at {redis_name(server.url)}"), done
+        name = redis_name(server.url)
+        self.succeeds("move", str(partition), "--to", name, beginning=f"partition {partition} is at {name}")
 
     def killed(self, partition: int, server: RedisServer, at: int) -> None:
         """Move, and be killed before a step."""
-        assert self.move(partition, server, "-c", KILLED, str(at)).returncode == -signal.SIGKILL
+        self.is_killed("move", str(partition), "--to", redis_name(server.url), at=at)
 
 
 @pytest.fixture
@@ -84,7 +55,7 @@ def service(postgresql, servers):
             all_.bring(one.port, two.port)
             for process in (one, two):
                 all_.audit(process.port, application.appid, application.key)
-            yield all_, Operator(one.ini)
+            yield all_, Mover(one.ini)
 
 
 def update_during(all_, work) -> None:

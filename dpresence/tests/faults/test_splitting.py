@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from dpresence.settings.allowed import redis_name
-from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from ..contract.redis import running as running_redis
 from ..live.clients import activate
 from ..live.service import Site
 from .cluster import Cluster, Stores
 from .crowd import crowd
-from .test_moving_partitions import DEVICES, KILLED, LOCK_SECONDS, update_during
+from .partition_operator import Operator
+from .test_moving_partitions import DEVICES, LOCK_SECONDS, update_during
 
 pytestmark = pytest.mark.faults
 
@@ -35,27 +31,16 @@ def servers():
         yield [started.enter_context(running_redis(fsync="always")) for _ in range(2)]
 
 
-class Operator:
-    """Runs ``dpresence partitions``."""
-
-    def __init__(self, ini: Path) -> None:
-        self._ini = ini
-
-    def run(self, *words: str, program: tuple[str, ...] = ("-m", "dpresence.commands")) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, *program, "--ini", str(self._ini), "partitions", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+class Splitter(Operator):
+    """Splits the tracker."""
 
     def split(self) -> str:
-        """Split, check that it succeeds, and return what it says."""
-        done = self.run("split", "--into", str(PARTITIONS))
-        assert done.returncode == 0, done
-        assert done.stdout.startswith(f"the tracker has {PARTITIONS} partitions"), done
-        return done.stdout
+        """Split, check that it succeeds, and return the output."""
+        return self.succeeds("split", "--into", str(PARTITIONS), beginning=f"the tracker has {PARTITIONS} partitions")
 
     def killed(self, at: int) -> None:
         """Split, and be killed before a step."""
-        done = self.run("split", "--into", str(PARTITIONS), program=("-c", KILLED, str(at)))
-        assert done.returncode == -signal.SIGKILL, done
+        self.is_killed("split", "--into", str(PARTITIONS), at=at)
 
 
 @pytest.fixture
@@ -68,7 +53,7 @@ def service(postgresql, servers):
             all_.bring(one.port, two.port)
             for process in (one, two):
                 all_.audit(process.port, application.appid, application.key)
-            yield all_, Operator(one.ini)
+            yield all_, Splitter(one.ini)
 
 
 def assert_nobody_is_shown_as_offline(all_) -> None:

@@ -8,25 +8,15 @@ from dpresence.backends.directory import PartitionMove
 from dpresence.backends.sql import tables
 from dpresence.commands.cli import main
 
+from ..partition_command import partition_command
 from .steps import MOVED, PARTITIONS, bring, expire_locks, move_until
 
 
 @pytest.fixture
 def command(settings, directory, tmp_path, capsys):
-    """Run ``dpresence partitions``; return the exit status, the output and the error."""
     redis = settings.redis
-    lines = ["[app:main]", "use = egg:dpresence", f"directory.url = {settings.storage.directory_url}", "tracker = redis"]
-    lines += [f"redis.url = {redis.url}", f"redis.urls = {' '.join(redis.urls)}", f"redis.partitions = {redis.partitions}"]
-    ini = tmp_path / "presence.ini"
-    ini.write_text("\n".join([*lines, "[server:main]", "use = egg:dpresence"]))
-
-    def run(*words):
-        status = main(["--ini", str(ini), "partitions", *words])
-        captured = capsys.readouterr()
-        return status, captured.out.splitlines(), captured.err
-
-    run.ini = str(ini)
-    return run
+    lines = (f"redis.urls = {' '.join(redis.urls)}", f"redis.partitions = {redis.partitions}")
+    return partition_command(tmp_path / "presence.ini", capsys, settings, *lines)
 
 
 def test_the_command_moves_and_lists(processes, users, servers, names, command):

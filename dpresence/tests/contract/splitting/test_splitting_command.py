@@ -10,24 +10,13 @@ import pytest
 from dpresence.backends.tracker.split_keys import SplitKeys
 from dpresence.commands.cli import main
 
+from ..partition_command import partition_command
 from .steps import PARTITIONS, bring, expire_lock, followed, split_until
 
 
 @pytest.fixture
 def command(settings, directory, tmp_path, capsys):
-    """Run ``dpresence partitions``; return the exit status, the output and the error."""
-    lines = ["[app:main]", "use = egg:dpresence", f"directory.url = {settings.storage.directory_url}", "tracker = redis"]
-    lines += [f"redis.url = {settings.redis.url}", "[server:main]", "use = egg:dpresence"]
-    ini = tmp_path / "presence.ini"
-    ini.write_text("\n".join(lines))
-
-    def run(*words):
-        status = main(["--ini", str(ini), "partitions", *words])
-        captured = capsys.readouterr()
-        return status, captured.out.splitlines(), captured.err
-
-    run.ini = str(ini)
-    return run
+    return partition_command(tmp_path / "presence.ini", capsys, settings)
 
 
 def test_the_command_splits_and_lists(processes, name, redis_server, command):
