@@ -117,4 +117,4 @@ _CHECKS: dict[str, dict[str, Callable[[SectionProxy, _Names], object]]] = {
         "propagate": lambda section, names: section.getint("propagate", fallback=1),
     },
 }
-"""How each key of a section is read, by the kind of the section."""
+"""Functions that read the keys of a section, by the kind of the section."""

@@ -15,7 +15,7 @@ KNOWN = frozenset({"app", "biz", "com", "dev", "edu", "gov", "info", "int", "mil
 """Suffixes that everybody knows and that are no words, or are rather taken for a suffix than for a word."""
 
 _LOOKALIKES = {f"{suffix[:at]}?{suffix[at + 1 :]}": suffix for suffix in KNOWN for at in range(len(suffix) - 1)} | {"сом": "com"}
-"""What looks like one of these: with a sign for a letter, and in small Cyrillic letters that look like Latin capitals."""
+"""Known suffixes by their look-alikes: each with a sign for a letter, and small Cyrillic letters that look like Latin capitals."""
 _NO_LETTER = regex.compile(r"[^A-Za-z0-9.-]")
 _TWO_LETTERS = regex.compile(r"[A-Za-z].*[A-Za-z]")
 _AS_LETTERS = [str.maketrans(*pair) for pair in (("013457I", "oleastl"), ("013457I", "oieastl"), ("l", "i"))]

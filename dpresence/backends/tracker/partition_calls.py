@@ -63,7 +63,7 @@ def partition_of(key: str, count: int) -> int:
 
 
 def revoke_where_shown(grant: Grant, part: Tracker) -> None:
-    """Append a revocation of a user who is not known to the part that has an entry of their PUID."""
+    """Append a revocation to a part if it has an entry of the PUID: the user of the grant is not known."""
     if part.latest(grant.appid, [grant.puid]):
         part.append_revocation(grant)
 

@@ -1,4 +1,4 @@
-"""What a connection with a sign-in by ticket costs in the event loop: calls, which unlike time can be counted anywhere."""
+"""Number of function calls of a connection with a sign-in by ticket in the event loop: unlike time, it is the same on every machine."""
 
 from __future__ import annotations
 

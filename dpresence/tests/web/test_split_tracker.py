@@ -1,4 +1,4 @@
-"""The tracker of two processes is split: what people have said, and what waits for them, stays as it was."""
+"""The tracker of two processes is split: statuses, overrides, pauses and waiting notifications stay as they were."""
 
 from __future__ import annotations
 
