@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from inspect import isgenerator
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -52,6 +54,8 @@ class Call(Generic[T]):
         except Exception as error:  # re-raised in the caller's greenlet
             if isinstance(error, SQLAlchemyError | self.engine.dialect.loaded_dbapi.Error):
                 _clear_frames(error)
+                if interruption := postgresql.interruption(error):
+                    raise interruption from None
             return error
         except BaseException as error:  # raised in this greenlet by a caller that has stopped waiting
             _clear_frames(error)
@@ -84,5 +88,14 @@ class EngineCall(Call[T]):
 def _clear_frames(error: BaseException | None) -> None:
     """Clear the frames of an error: a half-open connection in them would otherwise stay open until garbage collection."""
     while error is not None:
+        _close_generators(error)
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
+
+
+def _close_generators(error: BaseException) -> None:
+    """Close the generators in the frames of an error: one of psycopg's in a pipeline raises, as the connection is closed."""
+    for frame, _line in traceback.walk_tb(error.__traceback__):
+        for generator in filter(isgenerator, frame.f_locals.values()):
+            with suppress(Exception):
+                generator.close()

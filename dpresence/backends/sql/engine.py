@@ -262,6 +262,8 @@ class Database:
             return self._wait(call, seconds, key, urgent)
         finally:
             call.abandoned = True
+            if self._closed and self._thread is None:
+                self._engine.pool.dispose()  # the connection of this call came back after ``close``
 
     def _wait(self, call: Call[T], seconds: float | None, key: Key, urgent: bool) -> T:
         with Timeout(seconds, False), self._queue.slot(self.owners.of(key() if callable(key) else key), urgent):
@@ -283,7 +285,7 @@ class Database:
             return
         self._closed = True
         with Timeout(self.deadline_seconds, False):
-            self._execute(self._engine.dispose)
+            self._execute(self._engine.pool.dispose)
             if self._thread is not None:
                 self._thread.kill()
         for connection in (self._reader, self._writer):

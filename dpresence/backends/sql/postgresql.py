@@ -8,7 +8,7 @@ import re
 import select
 from typing import Any
 
-from gevent import Timeout, monkey
+from gevent import monkey
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
@@ -149,14 +149,24 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
 def _notice_gone(context: ExceptionContext) -> None:
     """Treat an error of a server that stops, recovers or became read-only as a disconnect: SQLAlchemy then replaces every connection.
 
-    A new connection resolves the host name again, and refuses a server that is not writable (``target_session_attrs``). A deadline in
-    the middle of several statements becomes an error of the driver; then this connection alone is replaced, as answers are on their way.
+    A new connection resolves the host name again, and refuses a server that is not writable (``target_session_attrs``). After
+    an interruption only this connection is replaced, as answers are on their way.
     """
     error = context.original_exception
     if (getattr(error, "sqlstate", None) or "").startswith(_CONNECTION_LOST):
         context.is_disconnect = True
-    elif isinstance(error.__context__, Timeout):
+    elif interruption(error):
         context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
+
+
+def interruption(error: BaseException | None) -> BaseException | None:
+    """Return what has ended a greenlet's wait, such as a deadline, if the driver has raised its own error instead; None otherwise.
+
+    psycopg does so in the middle of several statements, as it cannot end its pipeline then.
+    """
+    while error is not None and isinstance(error, Exception):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def reason_of(error: Exception) -> str:

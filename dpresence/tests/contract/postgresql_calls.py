@@ -36,6 +36,11 @@ def sleep(seconds):
     return lambda connection: connection.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
 
 
+def sleep_often(seconds):
+    """Return the work of several statements, which the driver sends in one pipeline."""
+    return lambda connection: connection.execute(text("SELECT pg_sleep(:seconds)"), [{"seconds": seconds}] * 5)
+
+
 def fill(database, seconds):
     """Use every connection at the same time."""
     calls = [gevent.spawn(database.run, sleep(seconds), key=f"user-{n}", urgent=n < SLOTS["reserved"]) for n in range(CONNECTIONS)]
