@@ -152,9 +152,9 @@ named = $(patsubst %,$(TESTS)/faults/test_%.py,$(1))
 CLOCKS = $(call named,clocks)
 WAITING = $(call named,outcomes soak processes upgrade moving_partitions splitting redis obligations redis_cluster webhooks clients delivery postgresql \
   redis_failover streams internal_errors partitions redis_delivery upgrade_single prometheus frozen_workers)
-FAULTS = $(BIN)/python -m pytest -m faults --durations=10
+FAULTS = $(BIN)/python -m pytest -m 'faults or slow' --durations=10
 
-faults: build ## Attack and break a service; writes figures to build/faults.md
+faults: build ## Attack and break a service, and run slow tests; writes figures to build/faults.md
 	rm -f build/faults.md
 	$(FAULTS) -n 4 --dist loadfile $(CLOCKS) $(addprefix $(TESTS)/,browser contract live unit web) $(CLIENT)/tests
 	$(FAULTS) -n 3 --dist loadfile $(WAITING)

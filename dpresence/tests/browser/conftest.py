@@ -97,7 +97,7 @@ def axe_source() -> str:
         return source.read_text(encoding="utf-8")
 
 
-@pytest.fixture(params=[PICTURED, pytest.param(OTHERS, marks=pytest.mark.faults)], ids=["pictured", "others"])
+@pytest.fixture(params=[PICTURED, pytest.param(OTHERS, marks=pytest.mark.slow)], ids=["pictured", "others"])
 def axe(axe_source: str, request: Any) -> Axe:
     """Checks of a page with each width and each scheme; `make faults` tries the other half of the combinations."""
     return Axe(axe_source, request.param)

@@ -54,6 +54,7 @@ def figure(browser: Browser, name: str) -> str:
     return browser.find(f"#{name}").text
 
 
+@pytest.mark.slow
 def test_the_figures_move_when_a_device_and_an_app_service_come_and_go(admin: Browser, stage: Stage) -> None:
     assert [figure(admin, name) for name in ("devices", "users", "applications")] == ["0", "0", "0"]
     ann = Person(stage.service.origin, ANN)
@@ -75,6 +76,7 @@ def test_the_figures_move_when_a_device_and_an_app_service_come_and_go(admin: Br
     admin.assert_quiet()
 
 
+@pytest.mark.slow
 def test_the_page_is_usable_by_everybody(admin: Browser, stage: Stage, axe: Axe) -> None:
     with Person(stage.service.origin, ANN).device():
         admin.wait(lambda it: figure(it, "devices") == "1")
@@ -92,6 +94,7 @@ def test_the_plots_have_the_same_in_words_and_in_a_table(admin: Browser) -> None
     assert admin.count("#table thead th") == 7
 
 
+@pytest.mark.slow
 def test_a_backend_that_is_away_is_shown_until_it_is_back(admin: Browser, stage: Stage) -> None:
     stage.redis.kill()
     admin.wait(lambda it: it.find("#state").text == "Not answering: mailbox")
@@ -102,12 +105,14 @@ def test_a_backend_that_is_away_is_shown_until_it_is_back(admin: Browser, stage:
     admin.assert_quiet()
 
 
+@pytest.mark.slow
 def test_figures_that_could_not_be_read_again_are_called_old(admin: Browser) -> None:
     admin.wait(lambda it: it.find("#devices").text != "\u2013")
     admin.run("window.fetch = async () => { throw new TypeError('gone') }")
     admin.wait(lambda it: it.find("#state").text == "The service cannot be reached. These figures are out of date. Trying again …")
 
 
+@pytest.mark.slow
 def test_nobody_reads_the_figures_for_a_page_that_nobody_sees(admin: Browser) -> None:
     count = "return performance.getEntriesByType('resource').filter((entry) => entry.name.endsWith('/admin/figures')).length"
     admin.wait(lambda it: it.run(count) >= 2)
@@ -124,6 +129,7 @@ def test_nobody_reads_the_figures_for_a_page_that_nobody_sees(admin: Browser) ->
     admin.wait(lambda it: it.run(count) >= 2)
 
 
+@pytest.mark.slow
 def test_an_operator_who_is_signed_out_is_asked_to_sign_in_and_comes_back(admin: Browser, stage: Stage) -> None:
     admin.forget()
     admin.open(f"{stage.service.origin}/admin")
@@ -134,6 +140,7 @@ def test_an_operator_who_is_signed_out_is_asked_to_sign_in_and_comes_back(admin:
     admin.assert_quiet("401")
 
 
+@pytest.mark.slow
 def test_a_person_who_is_no_operator_is_informed(browser: Browser, stage: Stage, axe: Axe) -> None:
     browser.enter(stage.service.origin, ANN, "/admin")
     assert "This page is for the operator" in browser.text()

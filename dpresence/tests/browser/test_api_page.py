@@ -8,7 +8,7 @@ from .accessibility import Axe
 from .conftest import Scene
 from .support import Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_the_contract_is_readable_by_everybody_without_scripts_of_its_own(browser: Browser, scene: Scene, axe: Axe) -> None:

@@ -11,12 +11,12 @@ from dpresence.tests.live.clients import Application, Person
 from .conftest import Scene
 from .support import Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def slow(*values: object) -> object:
     """Return parameters of a case that `make faults` tries, because others are much like it."""
-    return pytest.param(*values, marks=pytest.mark.faults)
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 LURE = """<!doctype html><title>lure</title><style>body {{ margin: 0 }} button {{ position: fixed; inset: 0; width: 100% }}</style>

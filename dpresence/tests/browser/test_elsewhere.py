@@ -10,7 +10,7 @@ import pytest
 from .conftest import Scene
 from .support import Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HOSTS = ["127.0.0.1", "localhost"]
 

@@ -24,7 +24,7 @@ from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from .conftest import Scene, give_up
 from .support import Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"

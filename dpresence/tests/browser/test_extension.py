@@ -17,7 +17,7 @@ from .accessibility import Axe
 from .conftest import EXTENSION, STATIC, Scene, give_up
 from .support import WAIT_SECONDS, Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from .conftest import Scene, give_up
 from .firefox import Firefox
 from .support import query
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EXTENSION_ID = "sidebar@dpresence.invalid"
 EXTENSION_UUID = "7f4c0f5e-5c0e-4d0b-9d3a-3f6f1f0e7a11"
 

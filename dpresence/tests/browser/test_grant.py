@@ -43,6 +43,7 @@ def test_allowing_leads_back_to_the_application_with_the_puid(browser: Browser, 
     assert browser.console() == []
 
 
+@pytest.mark.slow
 def test_allowing_opens_what_keeps_the_person_reachable(browser: Browser, scene: Scene) -> None:
     application = scene.application()
     with application.service() as service:
@@ -61,6 +62,7 @@ def test_allowing_opens_what_keeps_the_person_reachable(browser: Browser, scene:
         service.assert_no_updates()
 
 
+@pytest.mark.slow
 def test_denying_tells_the_application_no_more_than_that(browser: Browser, scene: Scene) -> None:
     application = scene.application()
     ask(browser, scene, application, "bob@example.org")
@@ -72,6 +74,7 @@ def test_denying_tells_the_application_no_more_than_that(browser: Browser, scene
     assert browser.tabs == 1 and browser.console() == []
 
 
+@pytest.mark.slow
 def test_a_person_can_allow_without_opening_anything(browser: Browser, scene: Scene) -> None:
     ask(browser, scene, scene.application(), "ron@example.org")
     browser.click_on("#open")
@@ -80,6 +83,7 @@ def test_a_person_can_allow_without_opening_anything(browser: Browser, scene: Sc
     assert browser.tabs == 1
 
 
+@pytest.mark.slow
 def test_a_person_who_is_connected_already_is_informed_and_nothing_is_opened(browser: Browser, scene: Scene) -> None:
     application, sal = scene.application(), Person(scene.service.origin, "sal@example.org")
     with sal.device("unavailable", device="phone") as phone:
@@ -93,6 +97,7 @@ def test_a_person_who_is_connected_already_is_informed_and_nothing_is_opened(bro
         assert browser.tabs == 1
 
 
+@pytest.mark.slow
 def test_the_question_says_that_quiet_hours_hide_the_person(browser: Browser, scene: Scene, axe: Axe) -> None:
     application, una = scene.application(), Person(scene.service.origin, "una@example.org")
     days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -106,6 +111,7 @@ def test_the_question_says_that_quiet_hours_hide_the_person(browser: Browser, sc
         browser.wait(lambda it: it.title == "Chess")
 
 
+@pytest.mark.slow
 def test_a_person_who_allows_for_an_hour_is_told_when_the_access_ends(browser: Browser, scene: Scene) -> None:
     application = scene.application()
     ask(browser, scene, application, "ule@example.org")
@@ -117,7 +123,7 @@ def test_a_person_who_allows_for_an_hour_is_told_when_the_access_ends(browser: B
     assert "Its access ends on" in browser.find("#allowed").text
 
 
-@pytest.mark.parametrize("text", [MARKUP, pytest.param(ATTRIBUTE, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("text", [MARKUP, pytest.param(ATTRIBUTE, marks=pytest.mark.slow)])
 def test_markup_in_a_name_or_description_is_text_and_no_script_runs(browser: Browser, scene: Scene, text: str) -> None:
     ask(browser, scene, scene.application(name=text[:64], description=text), "dan@example.org")
     shown = browser.text()
@@ -133,6 +139,7 @@ def test_markup_in_a_name_or_description_is_text_and_no_script_runs(browser: Bro
     assert browser.console() == [], "nothing even had to be refused by the policy"
 
 
+@pytest.mark.slow
 def test_the_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: Axe) -> None:
     application = scene.application(description="Who is up for a game?")
     ask(browser, scene, application, "fay@example.org")
@@ -156,6 +163,7 @@ def test_the_answer_is_in_the_first_view_on_a_phone(browser: Browser, scene: Sce
     browser.look()
 
 
+@pytest.mark.slow
 def test_the_question_can_be_answered_by_keyboard(browser: Browser, scene: Scene) -> None:
     application = scene.application()
     ask(browser, scene, application, "gus@example.org")
@@ -165,6 +173,7 @@ def test_the_question_can_be_answered_by_keyboard(browser: Browser, scene: Scene
     assert scene.granted("gus@example.org") == [application.appid]
 
 
+@pytest.mark.slow
 def test_a_person_signed_out_meanwhile_is_asked_again_and_gets_where_they_were_going(browser: Browser, scene: Scene, axe: Axe) -> None:
     application = scene.application()
     browser.open(scene.asking(application))
@@ -182,6 +191,7 @@ def test_a_person_signed_out_meanwhile_is_asked_again_and_gets_where_they_were_g
     browser.assert_quiet("401")
 
 
+@pytest.mark.slow
 def test_a_person_who_signed_in_anew_meanwhile_is_asked_again(browser: Browser, scene: Scene) -> None:
     application = scene.application()
     ask(browser, scene, application, "ida@example.org")
@@ -205,6 +215,7 @@ UNASKED = [
 ]
 
 
+@pytest.mark.slow
 def test_a_question_that_cannot_be_asked_says_why(browser: Browser, scene: Scene, axe: Axe) -> None:
     application = scene.application()
     unproven = application.owner.call("POST", "/myapps", {"name": "Go", "domain": "go.example.org"})["appid"]

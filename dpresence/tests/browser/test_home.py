@@ -11,7 +11,7 @@ from .accessibility import Axe
 from .conftest import Scene
 from .support import Browser
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 TWICE = """

@@ -14,7 +14,7 @@ from .conftest import Scene
 from .sidebar import Stage
 from .support import Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 KIB = 1024
 PAGE_BYTES = 100 * KIB

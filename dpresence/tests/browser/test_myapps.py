@@ -67,6 +67,7 @@ def start(browser: Browser, scene: Scene, email: str) -> tuple[str, str]:
     return application.appid, application.key
 
 
+@pytest.mark.slow
 def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene: Scene, home: str, axe: Axe) -> None:
     browser.enter(home, DEV, "/myapps")
     assert "You have no applications yet." in browser.text()
@@ -127,6 +128,7 @@ READS_AS = (
 )
 
 
+@pytest.mark.slow
 def test_an_error_of_a_field_stands_at_that_field(browser: Browser, scene: Scene, home: str, axe: Axe) -> None:
     browser.enter(home, "eva@example.org", "/myapps")
     browser.write("name", "Chess club")
@@ -161,6 +163,7 @@ def test_the_list_is_paged(browser: Browser, scene: Scene, home: str) -> None:
     browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_markup_of_a_developer_is_text(browser: Browser, scene: Scene, home: str) -> None:
     open_new(browser, home, scene.site.domain, "mio@example.org", MARKUP)
     assert shown(browser, "h1") == MARKUP and browser.title.endswith(f": \u2068{MARKUP}\u2069")
@@ -212,6 +215,7 @@ def choose_icon(browser: Browser, home: str, appid: str) -> None:
     assert browser.find("#sign img").get_attribute("src").startswith(f"{home}/icons/{appid}/")
 
 
+@pytest.mark.slow
 def test_an_icon_and_a_new_name_are_saved_and_a_new_domain_starts_over(browser: Browser, scene: Scene, home: str) -> None:
     appid, _ = start(browser, scene, email="tim@example.org")
     choose_icon(browser, home, appid)

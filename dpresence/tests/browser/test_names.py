@@ -10,7 +10,7 @@ from .conftest import Scene
 from .sidebar import SPY, Stage
 from .support import Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HEBREW = "\u05e9\u05d7\u05de\u05d8 \u05dc\u05db\u05d5\u05dc\u05dd (C++)\u200f"
 DIRECTION = "return [...document.querySelectorAll('%s')].map((one) => getComputedStyle(one).direction)"

@@ -10,7 +10,7 @@ from .accessibility import Axe
 from .conftest import Scene
 from .support import Browser
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NARROW_FACTS = """
     document.querySelector(".facts dt").textContent = "Programm, wie es sich selbst nennt";

@@ -32,7 +32,7 @@ server {{
 """
 
 
-@pytest.fixture(params=["/", pytest.param("", marks=pytest.mark.faults)], ids=["taken away", "passed on"])
+@pytest.fixture(params=["/", pytest.param("", marks=pytest.mark.slow)], ids=["taken away", "passed on"])
 def home(request, tmp_path: Path) -> Iterator[str]:
     """The address of the service behind nginx."""
     installed("nginx")

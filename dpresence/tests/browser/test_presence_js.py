@@ -253,6 +253,7 @@ def connect(browser: Browser, person: Person) -> None:
     assert browser.run_async(CONNECT % (person.origin, person.email, person.assertion())) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_page_is_a_device_with_a_few_lines(browser: Browser, scene: Scene) -> None:
     pat, application = Person(scene.service.origin, "pat@example.org"), scene.application()
@@ -271,6 +272,7 @@ def test_a_page_is_a_device_with_a_few_lines(browser: Browser, scene: Scene) -> 
     browser.assert_quiet()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_example_of_the_documentation_works_where_the_origin_is_let_in(browser: Browser, tmp_path: Path) -> None:
     example = re.search(r"```js\n(.*?)```", (ROOT / "docs" / "clients.md").read_text(encoding="utf-8"), re.DOTALL)[1]

@@ -12,6 +12,8 @@ from dpresence.tests.live.warm import WarmService
 from .accessibility import Axe
 from .support import Browser
 
+pytestmark = pytest.mark.slow
+
 COLORS = {"dark": "#24292f", "middle": "#777777", "white": "#ffffff", "plain": ""}
 ICON = """<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20" viewBox="0 0 20 20" onload="document.title = 'ran'">
 <style>circle { fill: #e24329; }</style><script>document.title = "ran";</script><circle cx="10" cy="10" r="9"/></svg>"""

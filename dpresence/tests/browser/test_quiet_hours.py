@@ -10,7 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from .sidebar import Stage
 from .support import Browser
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 RECORD = """
     window.changed = true;

@@ -72,6 +72,7 @@ def test_a_client_stopped_while_it_asked_stays_stopped(steps: Steps) -> None:
 # -- the service
 
 
+@pytest.mark.slow
 def test_the_service_says_without_an_upgrade_what_a_handshake_would_be_refused_with(tmp_path: Path) -> None:
     with running(tmp_path, channels__unsigned_per_address=1, channels__origins="https://pages.example") as service:
 
@@ -92,6 +93,7 @@ def test_the_service_says_without_an_upgrade_what_a_handshake_would_be_refused_w
 # -- in a browser
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_page_of_another_origin_may_import_it_and_learns_which_setting_lets_it_connect(browser: Browser, scene: Scene) -> None:
     scene.site.pages["/client"] = "<!doctype html><title>client</title>"
@@ -126,6 +128,7 @@ def behind(tmp_path: Path) -> Iterator[str]:
     service.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_behind_a_proxy_that_does_not_pass_upgrade_the_page_says_so(browser: Browser, behind: str) -> None:
     browser.enter(behind, "ugo@example.org", "/sidebar")

@@ -133,6 +133,7 @@ def wakes_up(browser: Browser) -> None:
     browser.wait(lambda it: it.run("return connections") == 2, QUIET_SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_tab_that_thaws_comes_back_when_the_proxy_has_forgotten_it(browser: Browser, proxied: Forgetful) -> None:
     browser.cdp("Page.setWebLifecycleState", state="frozen")
@@ -142,6 +143,7 @@ def test_a_tab_that_thaws_comes_back_when_the_proxy_has_forgotten_it(browser: Br
     wakes_up(browser)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_hidden_tab_that_is_shown_again_comes_back_when_the_proxy_has_forgotten_it(browser: Browser, proxied: Forgetful) -> None:
     browser.tab()
@@ -153,7 +155,7 @@ def test_a_hidden_tab_that_is_shown_again_comes_back_when_the_proxy_has_forgotte
 
 
 @pytest.mark.browser
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_throttled_tab_comes_back_when_the_proxy_has_forgotten_it(browser: Browser, proxied: Forgetful) -> None:
     browser.cdp("Emulation.setCPUThrottlingRate", rate=20)
     proxied.forget()
@@ -166,7 +168,7 @@ BUSY = "dispatchEvent(new Event('online')); const end = performance.now() + 6000
 
 
 @pytest.mark.browser
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_page_that_was_too_busy_to_read_the_answer_keeps_its_connection(browser: Browser, proxied: Forgetful) -> None:
     browser.cdp("Emulation.setCPUThrottlingRate", rate=4)
     browser.run(BUSY)
@@ -182,6 +184,7 @@ LISTENING = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_tab_that_opens_has_the_one_that_holds_the_connection_ask_whether_it_lives(browser: Browser, scene: Scene) -> None:
     browser.enter(scene.service.origin, "wilma@example.org", "/sidebar")

@@ -9,7 +9,7 @@ from dpresence.tests.live.clients import Person
 from .conftest import Scene
 from .support import Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 KEPT = "return Object.keys(localStorage).filter((key) => key.startsWith('dpresence'))"
 

@@ -15,6 +15,7 @@ from .support import Browser
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_it_is_usable_by_everybody(stage: Stage, axe: Axe) -> None:
     with stage.sue.device("unavailable", device="phone", ack=True):
         stage.browser.open(f"{stage.origin}/sidebar")
@@ -26,6 +27,7 @@ def test_it_is_usable_by_everybody(stage: Stage, axe: Axe) -> None:
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_the_page_is_a_device_and_its_buttons_are_its_status(stage: Stage) -> None:
     assert stage.pressed() == "Online"
     for words, status in (("Unavailable", "unavailable"), ("Offline", "offline"), ("Online", "online")):
@@ -36,6 +38,7 @@ def test_the_page_is_a_device_and_its_buttons_are_its_status(stage: Stage) -> No
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_each_application_says_what_it_sees_and_why_and_when_it_looked(stage: Stage, axe: Axe) -> None:
     stage.wait_for("grants", lambda text: "It sees you as online" in text)
     stage.browser.run("document.querySelector('#grants summary').click()")
@@ -70,6 +73,7 @@ PASSING = """
 """
 
 
+@pytest.mark.slow
 def test_a_status_for_all_devices_counts_above_each_until_it_is_ended(stage: Stage) -> None:
     def choose(control: str, value: str) -> None:
         it = f"document.getElementById('{control}')"
@@ -95,6 +99,7 @@ def test_a_status_for_all_devices_counts_above_each_until_it_is_ended(stage: Sta
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_a_person_who_chose_so_is_unavailable_without_input_until_any_tab_has_some(stage: Stage) -> None:
     choose = "const it = document.getElementById('away'); it.value = '5'; it.dispatchEvent(new Event('change')); it.blur()"
     stage.browser.run("globalThis.IdleDetector = undefined;" + PASSING + choose)
@@ -115,6 +120,7 @@ def test_a_person_who_chose_so_is_unavailable_without_input_until_any_tab_has_so
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_a_reload_is_seen_by_nobody_and_keeps_the_status(stage: Stage) -> None:
     stage.browser.click("Unavailable")
     assert stage.updates() == [("unavailable", "explicit")]
@@ -127,6 +133,7 @@ def test_a_reload_is_seen_by_nobody_and_keeps_the_status(stage: Stage) -> None:
     assert stage.updates() == [("online", "explicit")]
 
 
+@pytest.mark.slow
 def test_another_device_that_is_more_reachable_is_reported(stage: Stage) -> None:
     with stage.sue.device("online", device="phone"):
         stage.browser.click("Offline")
@@ -142,6 +149,7 @@ def test_another_device_that_is_more_reachable_is_reported(stage: Stage) -> None
     assert stage.updates(2) == [("offline", "explicit"), ("online", "explicit")]
 
 
+@pytest.mark.slow
 def test_the_end_of_a_grant_is_removed_and_restored(stage: Stage) -> None:
     path, end = f"/grant/{stage.application.appid}", int(time.time() * 1000) + 3_600_000
 
@@ -172,6 +180,7 @@ def test_pause_hides_a_user_and_resume_shows_them_again(stage: Stage) -> None:
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_revoke_asks_first_and_then_the_application_is_gone(stage: Stage) -> None:
     stage.browser.click("Revoke")
     assert stage.application.domain in stage.browser.find("#question").text
@@ -186,6 +195,7 @@ def test_revoke_asks_first_and_then_the_application_is_gone(stage: Stage) -> Non
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_the_page_survives_a_restart_of_the_service(stage: Stage) -> None:
     stage.browser.click("Unavailable")
     stage.scene.service.kill()
@@ -197,6 +207,7 @@ def test_the_page_survives_a_restart_of_the_service(stage: Stage) -> None:
     stage.browser.assert_quiet(*LOST)
 
 
+@pytest.mark.slow
 def test_signing_out_elsewhere_is_said_clearly_and_leads_back_in(stage: Stage) -> None:
     stage.browser.tab()
     stage.browser.open(f"{stage.origin}/")
@@ -219,6 +230,7 @@ def test_signing_out_makes_no_call_that_is_refused(stage: Stage) -> None:
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_this_device_signed_out_by_hand_can_connect_again(stage: Stage) -> None:
     device = stage.sue.call("GET", "/devices")["devices"][0]["device"]
     stage.browser.click(f"Sign out {device}")
@@ -230,6 +242,7 @@ def test_this_device_signed_out_by_hand_can_connect_again(stage: Stage) -> None:
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
     stage.browser.run("document.getElementById('main').focus()")
     reached = []
@@ -258,6 +271,7 @@ def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
     assert stage.updates() == [("offline", "revoked")]
 
 
+@pytest.mark.slow
 def test_a_name_full_of_markup_is_text(browser: Browser, scene: Scene) -> None:
     stage = Stage(browser, scene, MARKUP)
     assert MARKUP in stage.part("grants") and "49" not in stage.part("grants").replace(stage.application.domain, "")

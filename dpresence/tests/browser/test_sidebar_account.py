@@ -19,6 +19,7 @@ def stage(stage: Stage) -> Stage:
     return stage
 
 
+@pytest.mark.slow
 def test_all_data_of_a_user_comes_as_a_file(stage: Stage, axe: Axe, tmp_path: Path) -> None:
     stage.browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     stage.browser.click("Download your data")
@@ -30,6 +31,7 @@ def test_all_data_of_a_user_comes_as_a_file(stage: Stage, axe: Axe, tmp_path: Pa
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_signing_out_everywhere_asks_first_and_ends_every_device(stage: Stage) -> None:
     with stage.sue.device("online", device="phone"):
         stage.browser.click("Sign out everywhere")

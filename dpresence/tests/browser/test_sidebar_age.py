@@ -10,7 +10,7 @@ from .conftest import Scene
 from .sidebar import BACKOFF_SECONDS, LOST, Stage, names
 from .support import Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NOT_NOW = "The lists below were read less than a minute ago."
 
@@ -43,7 +43,7 @@ IN_VIEW = """
 """
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_in_an_outage_everything_is_in_the_past_from_the_first_moment(stage: Stage) -> None:
     stage.browser.wait(lambda it: seen(it) == "Applications see you as online.")
     stage.scene.service.kill()
@@ -98,7 +98,7 @@ def test_a_device_that_says_offline_is_not_called_connected_in_one_breath(stage:
     stage.browser.wait(lambda it: seen(it) == "Applications see you as offline.")
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_device_in_grace_is_looked_at_until_it_is_gone(stage: Stage) -> None:
     with stage.sue.device("online", device="phone"):
         stage.browser.click("Offline")

@@ -120,6 +120,7 @@ def test_notifications_read_or_deleted_elsewhere_are_closed_outside_the_page(sta
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_a_notification_has_the_icon_of_its_application_on_the_page_and_outside(stage: Stage) -> None:
     owner, path = stage.application.owner, f"/myapps/{stage.application.appid}/icon"
     headers = {"Authorization": f"BrowserID {owner.assertion()}", "Content-Type": "image/png"}
@@ -136,6 +137,7 @@ def test_a_notification_has_the_icon_of_its_application_on_the_page_and_outside(
     stage.browser.assert_quiet()
 
 
+@pytest.mark.slow
 def test_the_browsers_own_notifications_are_used(stage: Stage) -> None:
     stage.browser.allow("notifications")
     stage.browser.open(f"{stage.origin}/sidebar")

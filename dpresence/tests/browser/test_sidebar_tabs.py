@@ -8,7 +8,7 @@ from .conftest import Scene
 from .sidebar import Stage
 from .support import Browser
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AGAIN = """
     const others = new BroadcastChannel("dpresence %s"), one = {appid: "", source: "x", message: "other", action: "", sent: 0, id: "1"};

@@ -6,7 +6,7 @@ import pytest
 
 from .sidebar import SAID, Stage
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_a_person_signed_out_is_not_said_to_be_seen_and_nothing_of_theirs_stays_on_the_screen(stage: Stage) -> None:

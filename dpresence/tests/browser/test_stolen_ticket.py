@@ -48,6 +48,7 @@ CONNECT = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_thief_of_a_ticket_is_thrown_out_when_the_page_comes_back(browser: Browser, scene: Scene) -> None:
     tess = Person(scene.service.origin, "tess@example.org")
@@ -89,6 +90,7 @@ def assert_thrown_out(stage: Stage, thief: Device, ticket: str) -> None:
         assert again.ask(email=stage.sue.email, assertion=ticket, status="online", device="thief")["errno"] == 34
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_thief_of_a_ticket_is_thrown_out_when_the_page_is_loaded_anew(browser: Browser, scene: Scene) -> None:
     stage = Stage(browser, scene)
@@ -99,6 +101,7 @@ def test_a_thief_of_a_ticket_is_thrown_out_when_the_page_is_loaded_anew(browser:
     stage.service.close()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_thief_of_a_ticket_is_thrown_out_when_another_tab_connects_again(browser: Browser, scene: Scene) -> None:
     stage = Stage(browser, scene)
@@ -112,6 +115,7 @@ def test_a_thief_of_a_ticket_is_thrown_out_when_another_tab_connects_again(brows
     stage.service.close()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_page_that_is_loaded_anew_shows_the_ticket_it_kept(browser: Browser, scene: Scene) -> None:
     stage = Stage(browser, scene)

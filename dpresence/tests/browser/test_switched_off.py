@@ -14,7 +14,7 @@ from dpresence.tests.live.clients import Person
 from .conftest import Scene
 from .support import Browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NO_COOKIES = "blocks cookies from this site"
 NO_STORAGE = "Your browser stores nothing for this site"

@@ -35,6 +35,7 @@ OUT_OF_RANGE = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_stored_time_out_of_range_hides_nothing_else(stage: Stage) -> None:
     stage.browser.run(OUT_OF_RANGE)

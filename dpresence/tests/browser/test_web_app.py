@@ -42,6 +42,7 @@ def test_the_app_can_be_installed_and_its_policy_refuses_nothing(sue: Person, se
     assert browser.console() == []
 
 
+@pytest.mark.slow
 def test_an_outage_shows_a_page_that_says_so_and_leads_back(sue: Person, service: Service, browser: Browser, axe: Axe) -> None:
     service.stop()
     try:
@@ -87,6 +88,7 @@ def test_the_page_for_outages_is_shown_while_no_request_is_answered(sue: Person,
 UNSEEN = ["You have a new notification.", ""]
 
 
+@pytest.mark.slow
 def test_a_push_is_shown_without_its_content_while_no_request_is_answered(
     sue: Person, service: Service, application: Application, browser: Browser
 ) -> None:

@@ -15,7 +15,7 @@ from .web_app import SHOWN, application, deliver, notify, service, sue, turn_on
 
 __all__ = ["application", "service", "sue"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ICONS = """
     const [done] = arguments;

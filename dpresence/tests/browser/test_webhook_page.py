@@ -14,7 +14,7 @@ from .conftest import Scene
 from .support import Browser
 from .test_myapps import shown, start
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 REFUSED = "Failed to load resource"
 

@@ -88,6 +88,7 @@ class AuthorityContract:
         methods = inspect.getmembers(Directory, inspect.isfunction)
         assert set(CHANGES) == {name for name, method in methods if "requester" in inspect.signature(method).parameters}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("by", ["assertion", "session"])
     def test_a_former_holder_changes_nothing(self, backend, jane, settled, end, by):
         backend.add_session(replace(SESSION, user=jane.id), jane)

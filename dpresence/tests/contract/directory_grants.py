@@ -96,6 +96,7 @@ class GrantContract:
         assert backend.grants_by_puid(app.id, ["puid-1", "puid-2", "puid-3"]) == {"puid-1": mine}
         assert backend.grants_by_puid(app.id, []) == {}
 
+    @pytest.mark.slow
     def test_many_puids_can_be_asked_for(self, backend, app):
         made = [grant(backend, app, person(backend, f"p{n}"), f"puid-{n:03}") for n in range(120)]
         assert backend.grants_by_puid(app.id, [one.puid for one in made]) == {one.puid: one for one in made}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dpresence.model import KnownDevice
 
 from .directory_values import IDENTITY, NOW
@@ -28,6 +30,7 @@ class KnownDevicesContract:
         assert backend.rename_device("nobody", "phone", "Mine") is None
         assert list(backend.known_devices("nobody")) == []
 
+    @pytest.mark.slow
     def test_the_ones_that_were_not_seen_for_longest_make_room(self, backend):
         user = backend.sign_in(IDENTITY, NOW).id
         for n in range(55):

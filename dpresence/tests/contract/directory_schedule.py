@@ -105,6 +105,7 @@ class ScheduleContract:
         backend.set_override(jane.id, "unavailable", None)
         assert list(backend.due(10)) == []
 
+    @pytest.mark.slow
     def test_the_changes_of_many_accounts_take_as_many_statements_as_those_of_one(self, backend, jane):
         chess, go = application(backend, jane), application(backend, jane, "app-2")
         people = [person(backend, f"p{number}") for number in range(21)]

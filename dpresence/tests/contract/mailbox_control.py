@@ -119,6 +119,7 @@ class MailboxControlContract:
             mine = range(offset, 100, 2)
             assert kept(backend, user) == [f"a{n}" for n in mine if n % 3] + [f"b{n}" for n in mine if not n % 3]
 
+    @pytest.mark.slow
     def test_the_newest_names_are_remembered(self, backend):
         count = MAX_NAMES + 101
         for start in range(0, count, 50):

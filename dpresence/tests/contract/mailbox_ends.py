@@ -6,6 +6,7 @@ A part of the contract of its own; see ``mailbox``.
 from __future__ import annotations
 
 import gevent
+import pytest
 
 from dpresence.backends.mailbox import SHOWN_NOW, Queue
 from dpresence.tests.waiting import PATIENCE_SECONDS
@@ -95,6 +96,7 @@ class MailboxEndsContract:
         assert backend.sweep() == 2
         assert backend.discarded == {"expired": 1, "dropped": 0}
 
+    @pytest.mark.slow
     def test_a_sweep_of_very_many_counts_them_all(self, backend, pass_by):
         for n in range(12):
             push(backend, *[one(f"n{n}-{m}", f"user-{n}", ttl_ms=SHORT) for m in range(100)])

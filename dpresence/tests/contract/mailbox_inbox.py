@@ -162,6 +162,7 @@ class MailboxInboxContract:
         backend.purge("jane")
         assert [record["user"] for record in backend.inbox_records()] == ["joe"]
 
+    @pytest.mark.slow
     def test_too_old_entries_are_neither_shown_nor_counted_and_a_sweep_deletes_them(self, backend, pass_by):
         push(backend, "a", one("b", "joe"))
         pass_by(5 * SHORT)

@@ -23,7 +23,7 @@ from .tracker_values import SETTINGS
 CLUSTER = "a cluster"
 SHAPES = [
     (3, 1),
-    *(pytest.param(shape, marks=pytest.mark.faults) for shape in ((1, 1), (8, 3), (8, CLUSTER))),
+    *(pytest.param(shape, marks=pytest.mark.slow) for shape in ((1, 1), (8, 3), (8, CLUSTER))),
 ]
 """Numbers of partitions, and of their servers or ``CLUSTER``, for the suites; the first one is the shape in the ordinary tests."""
 

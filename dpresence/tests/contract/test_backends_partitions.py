@@ -144,6 +144,7 @@ def test_a_service_that_has_run_gets_partitions_once_its_presence_is_deleted(upg
     load(settings, FakeClock()).close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", ["0026_since_0014", "0023_since_0014"])
 def test_a_check_before_an_upgrade_finds_that_the_service_has_one_partition(upgraded, settings, tmp_path, capsys, revision):
     directory = load_directory(upgraded, FakeClock())
@@ -153,6 +154,7 @@ def test_a_check_before_an_upgrade_finds_that_the_service_has_one_partition(upgr
     assert [line for line in capsys.readouterr().out.splitlines() if re.search(ONE, line)]
 
 
+@pytest.mark.slow
 def test_a_service_whose_presence_was_in_memory_may_begin_with_partitions(settings, redis_server):
     redis_server.client.flushall()
     load(replace(settings, storage=replace(settings.storage, tracker="memory")), FakeClock()).close()
@@ -198,6 +200,7 @@ def test_a_server_that_no_setting_names_is_reached_like_the_first_one(first, nam
     assert redis_name(url) == name
 
 
+@pytest.mark.slow
 def test_the_doctor_examines_every_server(settings, tmp_path, redis_server, second, capsys):
     ini = tmp_path / "presence.ini"
     urls = f"redis.url = {redis_server.url}\nredis.urls = {redis_server.url} {second.url}\nredis.partitions = 4\n"
@@ -223,6 +226,7 @@ def ini_of(settings: Settings, folder: Path) -> str:
     return str(ini)
 
 
+@pytest.mark.slow
 def test_a_check_finds_partitions_that_do_not_fit_those_of_the_database(settings, tmp_path, capsys):
     load(settings, FakeClock()).close()
     assert main(["--ini", ini_of(settings, tmp_path), "check"]) == 0, capsys.readouterr()
@@ -232,12 +236,14 @@ def test_a_check_finds_partitions_that_do_not_fit_those_of_the_database(settings
     load(settings, FakeClock()).close()
 
 
+@pytest.mark.slow
 def test_a_check_before_the_first_start_stores_no_partitions(settings, tmp_path):
     load_directory(settings, FakeClock()).close()
     assert main(["--ini", ini_of(replace(settings, redis=replace(settings.redis, partitions=8)), tmp_path), "check"]) == 0
     load(settings, FakeClock()).close()
 
 
+@pytest.mark.slow
 def test_every_server_that_does_not_answer_is_named_with_its_setting(settings, tmp_path, second, capsys):
     urls = (*settings.redis.urls, "redis://127.0.0.1:1/0", "redis://:Canary7x@127.0.0.1:2/0")
     ini = ini_of(replace(settings, redis=replace(settings.redis, urls=urls)), tmp_path)
@@ -252,6 +258,7 @@ def test_every_server_that_does_not_answer_is_named_with_its_setting(settings, t
     assert any(each["text"].startswith(f"{redis_name(second.url)}: version") for each in found)
 
 
+@pytest.mark.slow
 def test_a_check_examines_the_servers_that_the_directory_names(settings, tmp_path, second, capsys):
     load(settings, FakeClock()).close()
     ini = ini_of(replace(settings, redis=replace(settings.redis, urls=())), tmp_path)
@@ -279,6 +286,7 @@ def elsewhere(settings):
     return replace(settings, storage=replace(settings.storage, mailbox="sql"), redis=redis)
 
 
+@pytest.mark.slow
 def test_a_server_that_nothing_uses_is_neither_needed_nor_checked(elsewhere):
     check_redis(elsewhere)
     backends = load(elsewhere, FakeClock())

@@ -23,6 +23,7 @@ def on_redis(url: str) -> Settings:
     return Settings(storage=StorageSettings("sqlite://", tracker="redis", mailbox="redis"), redis=RedisSettings(url, timeout_seconds=0.3))
 
 
+@pytest.mark.slow
 def test_the_settings_choose_redis_and_a_ping_names_what_is_away(lost_redis):
     lost_redis.start()
     backends = load(on_redis(lost_redis.url), FakeClock())
@@ -39,6 +40,7 @@ def test_the_settings_choose_redis_and_a_ping_names_what_is_away(lost_redis):
     backends.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "refuses", "takes", "state"),
     [
@@ -80,6 +82,7 @@ def test_a_start_that_fails_leaves_no_database_open(lost_redis, monkeypatch):
     assert len(closed) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("role", "mailbox"), [("tracker", "sql"), ("mailbox", "redis")])
 def test_a_missing_driver_stops_the_start_and_is_named(monkeypatch, role, mailbox):
     for name in [name for name in sys.modules if name.startswith("dpresence.backends.") and "redis" in name]:
@@ -91,6 +94,7 @@ def test_a_missing_driver_stops_the_start_and_is_named(monkeypatch, role, mailbo
     assert str(caught.value) == f"{role} = redis: needs redis: install dpresence[redis]"
 
 
+@pytest.mark.slow
 def test_a_volatile_redis_stops_the_start_of_the_mailbox_alone(cooperative_redis):
     with running(appendonly=False) as redis:
         with pytest.raises(SettingError, match=r"^redis\.url: this Redis loses acknowledged notifications"):

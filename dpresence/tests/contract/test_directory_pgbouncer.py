@@ -15,7 +15,7 @@ from .postgresql import empty
 from .sql import nowhere
 
 pytestmark = [
-    pytest.mark.faults,
+    pytest.mark.slow,
     pytest.mark.skipif(pgbouncer.executable() is None, reason="PgBouncer is not installed"),
 ]
 

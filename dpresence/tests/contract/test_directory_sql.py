@@ -63,6 +63,7 @@ class TestInAFile(DirectoryContract, AddressContract):
             "SEARCH grants USING COVERING INDEX ix_grants_appid_puid_granted_at",
         ]
 
+    @pytest.mark.slow
     def test_the_grants_of_a_user_take_little_memory_in_a_cache(self, backend):
         owner, apps = person(backend), [f"app-{n}-{'x' * 16}" for n in range(5)]
         made = [application(backend, owner, appid) for appid in apps]
@@ -85,6 +86,7 @@ class TestInAFile(DirectoryContract, AddressContract):
         assert [path.name for path in tmp_path.iterdir()] == ["presence.db"]
         assert b"jane.the.erased" not in (tmp_path / "presence.db").read_bytes()
 
+    @pytest.mark.slow
     def test_answered_writes_survive_a_kill(self, url):
         killed_after_ok(
             f"""

@@ -40,6 +40,7 @@ class TestOnRedis(MailboxContract, MailboxControlContract, MailboxEndsContract, 
         for call in CALLS.values():
             eventually(lambda call=call: call(lost) or True)
 
+    @pytest.mark.slow
     def test_a_server_that_stands_still_is_unavailable_and_every_method_recovers(self, lost, lost_redis):
         lost_redis.start()
         eventually(lambda: lost.ping() is None)

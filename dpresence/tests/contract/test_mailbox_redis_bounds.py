@@ -99,12 +99,14 @@ def test_a_limit_that_was_lowered(backend):
     push(backend, *[large(f"again-{n}", 0) for n in range(100)])
 
 
+@pytest.mark.slow
 def test_reading_all_by_many_devices_at_once(backend):
     readers = [gevent.spawn(kept, backend, "accomplice") for _ in range(5)]
     gevent.joinall(readers, timeout=60, raise_error=True)
     assert {len(reader.value) for reader in readers} == {APPLICATIONS * 100}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offline_to", [(), None])
 def test_acknowledging_ten_thousand(backend, offline_to):
     ids = kept(backend, "accomplice")

@@ -17,7 +17,7 @@ from dpresence.model import Notification
 from .mailbox import DAY, NOW, kept
 from .redis_cost import check_longest_script
 
-pytestmark = pytest.mark.faults  # measures the CPU time of Redis, with thousands of records
+pytestmark = pytest.mark.slow  # measures the CPU time of Redis, with thousands of records
 
 QUEUES = range(100)
 TEXT = "\U0001f600" * 512

@@ -53,6 +53,7 @@ class TestInAFile(MailboxContract, MailboxControlContract, MailboxEndsContract, 
         with spoil(tmp_path / "presence.db") as database:
             yield SqlMailbox(database)
 
+    @pytest.mark.slow
     def test_answered_writes_survive_a_kill(self, tmp_path):
         url = f"sqlite:///{tmp_path}/presence.db"
         killed_after_ok(

@@ -74,6 +74,7 @@ def filled_in(command: str, folder: Path) -> list[str]:
     return [values.get(word, word) for word in command.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [command for command in LISTED if not command.startswith("partitions")])  # they need Redis
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_each_command_of_the_table_does_what_it_says(command: str, form: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,6 +104,7 @@ def test_every_command_is_in_the_table() -> None:
     assert listed == names(commands)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_shell_run_as_they_stand_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(SHELL) >= 6
     shutil.copy(folder / "presence.ini", folder / "presence-cluster.ini")
@@ -114,6 +116,7 @@ def test_the_commands_of_the_shell_run_as_they_stand_there(folder: Path, capsys:
         assert main(shlex.split(arguments)) == 0, (line, capsys.readouterr())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("empty", [False, True], ids=["no file", "an empty file"])
 def test_before_the_first_start_a_command_creates_no_tables_and_says_that_the_service_was_not_started(
     empty: bool, folder: Path, capsys: pytest.CaptureFixture[str]
@@ -149,6 +152,7 @@ def examined(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, tupl
     return {each["check"]: (each["level"], each["text"]) for each in found}
 
 
+@pytest.mark.slow
 def test_the_doctor_notes_that_the_first_start_is_still_to_come(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = folder / "presence.db"
     file.unlink()
@@ -167,6 +171,7 @@ def test_the_doctor_notes_that_the_first_start_is_still_to_come(folder: Path, ca
     assert unused == ("ok", f"SQLite {sqlite3.sqlite_version}, and no service has been started with it yet")
 
 
+@pytest.mark.slow
 def test_no_command_prints_a_secret(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DPRESENCE_REDIS_URL", "redis://:Canary7x@127.0.0.1:1/0")
     monkeypatch.setenv("DPRESENCE_TRACKER", "redis")

@@ -69,6 +69,7 @@ def filled(tmp_path: Path) -> str:
     return url
 
 
+@pytest.mark.slow
 def test_a_copy_to_the_other_kind_of_database_and_back_is_the_same(ini, filled, tmp_path, capsys) -> None:
     postgresql, back = str(ini), f"sqlite:///{tmp_path}/back.db"
     assert main(["copy", "--from", filled, "--to", postgresql, "--json"]) == 0
@@ -92,6 +93,7 @@ def test_a_copy_into_a_database_with_rows_is_refused(ini, filled, capsys) -> Non
     assert summaries(filled) == before
 
 
+@pytest.mark.slow
 def test_waiting_notifications_move_from_one_mailbox_to_the_other_and_back(ini, redis_server, capsys) -> None:
     mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
     mailbox.enqueue([one("a"), one("b"), one("c", user="joe")], 100)
@@ -109,6 +111,7 @@ def test_waiting_notifications_move_from_one_mailbox_to_the_other_and_back(ini, 
     mailbox.close()
 
 
+@pytest.mark.slow
 def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, redis_server, pg_dump, tmp_path, capsys) -> None:
     fill(database)
     mailbox, before = RedisMailbox(redis_server.server(), allow_volatile=False), summaries(migrated)
@@ -132,6 +135,7 @@ def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, r
     mailbox.close()
 
 
+@pytest.mark.slow
 def test_a_backup_with_a_mailbox_for_which_the_ini_has_no_place_is_not_restored(ini, database, pg_dump, tmp_path, capsys) -> None:
     fill(database)
     folder = tmp_path / "saved"
@@ -167,6 +171,7 @@ def test_a_backup_that_was_changed_is_not_restored(ini, filled, tmp_path, capsys
     assert capsys.readouterr().err == f"dpresence: {folder}/presence.db: was changed after the backup\n"
 
 
+@pytest.mark.slow
 def test_the_doctor_examines_the_stores_and_says_what_to_do(ini, database, capsys) -> None:
     SqlDirectory(database).claim_mode("production")
     assert main(["--ini", str(ini), "--json", "doctor"]) == 1, "nothing answers at the public URL"
@@ -179,6 +184,7 @@ def test_the_doctor_examines_the_stores_and_says_what_to_do(ini, database, capsy
     assert ("file modes", "warning") in texts, "the ini is not private"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["presence.grace_seconds = 100", "[server:main]\nport = none"])
 def test_the_doctor_names_a_wrong_setting_once(ini, capsys, wrong) -> None:
     ini.write_text(ini.read_text().replace("[server:main]", wrong if "server" in wrong else f"{wrong}\n[server:main]"))
@@ -188,6 +194,7 @@ def test_the_doctor_names_a_wrong_setting_once(ini, capsys, wrong) -> None:
     assert error["check"] == "start" and "must be" in error["text"], found
 
 
+@pytest.mark.slow
 def test_the_doctor_names_what_is_away(ini, database, capsys, monkeypatch) -> None:
     monkeypatch.setenv("DPRESENCE_REDIS_URL", "redis://:Canary7x@127.0.0.1:1/0")
     assert main(["--ini", str(ini), "doctor"]) == 1
@@ -195,6 +202,7 @@ def test_the_doctor_names_what_is_away(ini, database, capsys, monkeypatch) -> No
     assert "error    redis: " in written and "start it, and check the address" in written and "Canary7x" not in written
 
 
+@pytest.mark.slow
 def test_a_check_and_the_doctor_say_that_redis_is_full(ini, database, redis_server, capsys) -> None:
     SqlDirectory(database).claim_mode("production")
     redis_server.client.config_set("maxmemory", "1")

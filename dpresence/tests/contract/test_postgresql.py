@@ -74,7 +74,7 @@ SUITES = (
 )
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_it_holds_where_greenlets_really_meet():
     arguments = [
         sys.executable,
@@ -91,6 +91,7 @@ def test_it_holds_where_greenlets_really_meet():
     assert run.returncode == 0, run.stdout[-10000:] + run.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_migrations_build_what_the_metadata_says(make):
     migrated, fresh = make(), make()
     migrate(migrated)
@@ -117,6 +118,7 @@ def test_pages_of_ids_are_in_the_order_of_their_bytes(database):
     assert [app.id for app in directory.applications(jane.id, ids[4], 100)] == ids[5:]
 
 
+@pytest.mark.slow
 def test_every_earlier_revision_is_upgraded_with_its_rows(make):
     script = ScriptDirectory.from_config(make().run(configuration))
     for one in script.walk_revisions():
@@ -129,10 +131,12 @@ def test_every_earlier_revision_is_upgraded_with_its_rows(make):
         assert SqlDirectory(database).account("j").email == "jane@example.org"
 
 
+@pytest.mark.slow
 def test_tickets_of_the_previous_revision_are_as_usable_as_before(make):
     check_migrated_tickets(make())
 
 
+@pytest.mark.slow
 def test_outcomes_of_the_previous_revision_keep_their_positions_and_its_processes_go_on(make):
     check_migrated_outcomes(make())
 
@@ -208,6 +212,7 @@ directory.close()
 """
 
 
+@pytest.mark.slow
 def test_a_command_that_nothing_has_patched_does_not_wait_for_ever(postgresql, migrated):
     with subprocess.Popen([sys.executable, "-c", COMMAND, migrated], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -227,6 +232,7 @@ def says(database, caplog):
     return [record.getMessage() for record in caplog.records if record.name == "dpresence.backends.sql.postgresql"]
 
 
+@pytest.mark.slow
 def test_a_database_that_commits_before_it_is_on_the_disk_stops_the_start(postgresql):
     url = postgresql.make_database("hasty")
     hasty = Database(f"{url}&options=-c%20synchronous_commit%3Doff")
@@ -242,6 +248,7 @@ def test_a_database_that_commits_before_it_is_on_the_disk_stops_the_start(postgr
     asked_for.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_loses_data_with_the_power_is_warned_of(make, postgresql, caplog):
     database = make()
     with postgresql.set(fsync="off", full_page_writes="on"):

@@ -122,12 +122,14 @@ def test_others_write_and_read_while_an_index_is_built(earlier: Database) -> Non
     assert sorted(earlier.run(lambda connection: connection.scalars(text(PUIDS)).all())) == ["held", "meanwhile"]
 
 
+@pytest.mark.slow
 def test_several_processes_that_upgrade_at_once_replace_the_indexes_once(earlier: Database) -> None:
     for process in [Process(url_of(earlier), migrate) for _ in range(4)]:
         process.expect_success()
     expect_replaced(earlier)
 
 
+@pytest.mark.slow
 def test_an_index_that_an_interrupted_upgrade_left_behind_is_built_again(earlier: Database) -> None:
     with transaction_of_another(earlier, GRANT), pytest.raises(OperationalError, match="statement timeout"):
         replace_indexes(earlier._engine, 1)
@@ -139,6 +141,7 @@ def test_an_index_that_an_interrupted_upgrade_left_behind_is_built_again(earlier
     expect_replaced(earlier)
 
 
+@pytest.mark.slow
 def test_a_process_waits_for_another_that_replaces_the_indexes(earlier: Database) -> None:
     with transaction_of_another(earlier, GRANT) as held:
         first = Process(url_of(earlier), lambda database: database.replace_indexes(PATIENCE_SECONDS))

@@ -101,6 +101,7 @@ def test_a_copy_says_that_the_database_refuses_the_user(denied, tmp_path, capsys
     assert capsys.readouterr().err.splitlines()[-1] == f"dpresence: {SAID}"
 
 
+@pytest.mark.slow
 def test_a_check_and_the_doctor_say_that_the_database_refuses_the_user(denied, capsys):
     assert main(["--ini", denied, "check"]) == 1
     assert SAID in capsys.readouterr().out.splitlines()
@@ -109,7 +110,7 @@ def test_a_check_and_the_doctor_say_that_the_database_refuses_the_user(denied, c
     assert f"error    database: {SAID}" in written.out.splitlines() and CANARY not in written.err + written.out
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_start_says_that_the_database_refuses_the_user(denied):
     starting = "import sys; from dpresence.pserve import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", starting, denied], capture_output=True, text=True, check=False, timeout=60)

@@ -89,6 +89,7 @@ def test_without_the_right_password_it_is_unavailable_and_the_log_does_not_show_
     assert "wrong" not in said.replace("wrong number of arguments", "")
 
 
+@pytest.mark.slow
 def test_tls_carries_calls_and_signals(reach, guarded, tmp_path):
     pem, context = certify(tmp_path, "127.0.0.1")
     with Proxy(to_unix(guarded.socket), context) as proxy:
@@ -107,7 +108,7 @@ def test_a_certificate_that_is_not_trusted_or_anothers_is_refused(reach, guarded
     assert proxy.carried == 0
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.skipif(not SERVER_WITH_TLS and os.environ.get("CI") != "true", reason="redis-server is not installed")
 def test_servers_and_sentinels_that_ask_for_a_client_certificate_are_used_before_and_after_a_failover(reach, tmp_path):
     pem, _ = certify(tmp_path, "127.0.0.1")

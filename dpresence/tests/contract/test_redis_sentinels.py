@@ -65,6 +65,7 @@ def replicated(group: Group) -> bool:
     return "slave0" in facts and bool(facts["master_repl_offset"] == facts["slave0"]["offset"])
 
 
+@pytest.mark.slow
 def test_a_planned_failover_is_followed_by_calls_signals_and_commands(settled, mailbox, trackers):
     one, two = (trackers(settled.server(), SETTINGS, Clock()) for _ in range(2))
     connect(one)
@@ -90,6 +91,7 @@ def run_of(group: Group) -> str:
     return str(group.servers[group.primary].client.info("server")["run_id"])
 
 
+@pytest.mark.slow
 def test_the_rights_at_the_sentinels_that_the_documents_name_are_enough(settled, trackers):
     text = (Path(__file__).parents[3] / "docs" / "scaling.md").read_text(encoding="utf-8")
     command = re.search(r"^ +(ACL SETUSER dpresence .*&\+switch-master.*)$", text, re.MULTILINE)[1].split()
@@ -105,6 +107,7 @@ def test_the_rights_at_the_sentinels_that_the_documents_name_are_enough(settled,
         sentinel.client.execute_command("ACL", "DELUSER", "dpresence")
 
 
+@pytest.mark.slow
 def test_nothing_is_forgotten_when_a_replica_that_has_everything_takes_over(settled, mailbox, trackers):
     one, other = (trackers(settled.server(), SETTINGS, Clock()) for _ in range(2))
     connect(one)
@@ -122,6 +125,7 @@ def test_nothing_is_forgotten_when_a_replica_that_has_everything_takes_over(sett
     assert other.published() is not None
 
 
+@pytest.mark.slow
 def test_a_primary_that_the_sentinels_have_given_up_is_left_although_it_answers(settled, trackers):
     """Its port stays reachable for the service, and its end of the connection says nothing."""
     tracker = trackers(settled.server(), SETTINGS, Clock())
@@ -135,7 +139,7 @@ def test_a_primary_that_the_sentinels_have_given_up_is_left_although_it_answers(
     assert seen(tracker) == {JANE.puid: "online"}
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_sentinel_that_is_down_delays_nobody(settled, trackers, caplog):
     settled.sentinels[0].kill()
     try:
@@ -167,6 +171,7 @@ def test_sentinels_that_name_no_primary_are_named_in_the_log(settled, caplog, wr
     assert server.state.current == "no_primary"
 
 
+@pytest.mark.slow
 def test_the_doctor_examines_sentinels_and_replicas(settled, tmp_path: Path, capsys):
     ini = tmp_path / "presence.ini"
     keys = {"directory.url": f"sqlite:///{tmp_path}/x.db", "tracker": "redis", "mailbox": "redis", **settled.ini}
@@ -197,7 +202,7 @@ def test_the_doctor_examines_sentinels_and_replicas(settled, tmp_path: Path, cap
     assert any(level == "warning" and f"127.0.0.1:{settled.sentinels[1].port} does not help" in text for level, text in texts)
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_replica_with_other_settings_that_takes_over_is_warned_of(settled, mailbox, trackers, caplog):
     tracker = trackers(settled.server(), SETTINGS, Clock())
     replica = next(port for port in settled.servers if port != settled.primary)

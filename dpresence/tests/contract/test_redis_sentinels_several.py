@@ -60,6 +60,7 @@ def set_status(tracker, user, status):
     return tracker.update(user, "phone", "c1", status, GrantSet(0, (grant(user),)))
 
 
+@pytest.mark.slow
 def test_partitions_are_at_both_primaries_and_those_of_one_follow_its_failover(groups, processes, settings):
     one, two = processes
     users = [some[0] for some in users_of(1, PARTITIONS)]
@@ -93,6 +94,7 @@ def test_a_partition_moves_to_a_primary_by_its_name(groups, processes, settings)
     directory.close()
 
 
+@pytest.mark.slow
 def test_the_doctor_examines_both_primaries(groups, settings, tmp_path: Path, capsys):
     ini = tmp_path / "presence.ini"
     keys = {"directory.url": settings.storage.directory_url, "tracker": "redis", **groups[0].ini}
@@ -104,6 +106,7 @@ def test_the_doctor_examines_both_primaries(groups, settings, tmp_path: Path, ca
         assert any(f"the Sentinels name 127.0.0.1:{group.primary} as {name}, quorum 2 of 3" in text for text in texts), texts
 
 
+@pytest.mark.slow
 def test_the_sentinels_are_followed_as_long_as_any_client_is_there(groups):
     server = groups[0].server()
     server.facts()

@@ -86,6 +86,7 @@ def test_no_call_fails_when_the_scripts_are_forgotten(tracker, mailbox, redis_se
     assert tracker._client._server.state.errors == 0
 
 
+@pytest.mark.slow
 def test_calls_and_signals_leave_a_primary_that_was_made_a_replica_without_ending_the_connections(redis_server, trackers):
     """As when a name or a virtual address is moved by hand."""
     with running() as new:

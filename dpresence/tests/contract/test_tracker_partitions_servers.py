@@ -105,6 +105,7 @@ class TestAServerIsAway:
         for user in here:
             assert set_status(processes[0], user, "unavailable")
 
+    @pytest.mark.slow
     def test_feeds_are_read_without_its_part_and_a_signal_follows(self, processes, here, reader):
         for user in here:
             set_status(processes[0], user, "unavailable")

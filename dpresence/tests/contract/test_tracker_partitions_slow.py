@@ -49,6 +49,7 @@ def test_its_part_follows_with_a_signal_when_it_answers(servers, processes, user
     assert [entry.status for entry in reader.entries] == ["unavailable"]
 
 
+@pytest.mark.slow
 def test_one_that_is_always_slow_is_read_all_the_same(processes, users, reader, monkeypatch):
     part = processes[1]._parts[AWAY]
 
@@ -64,6 +65,7 @@ def test_one_that_is_always_slow_is_read_all_the_same(processes, users, reader, 
     assert len(reader.entries) == 3 * len(users)
 
 
+@pytest.mark.slow
 def test_the_others_go_on_also_if_they_are_slow_for_a_while(servers, processes, here, reader, monkeypatch):
     parts = [part for number, part in enumerate(processes[1]._parts) if number % 3 != AWAY]
     for user in here:
@@ -78,6 +80,7 @@ def test_the_others_go_on_also_if_they_are_slow_for_a_while(servers, processes, 
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 def test_while_all_stand_still_readers_wait(servers, processes, here, reader):
     set_status(processes[0], here[0], "unavailable")
     for number in range(PARTITIONS):

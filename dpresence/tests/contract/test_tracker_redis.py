@@ -49,6 +49,7 @@ def test_an_invalid_redis_url_stops_the_start_and_shows_no_password():
         ConnectionFactory(RedisSettings("redis://me:secret@h:x/0"))
 
 
+@pytest.mark.slow
 def test_a_feed_of_very_many_lets_others_have_a_turn(redis_server, trackers):
     tracker = trackers(redis_server.server(), replace(SETTINGS, feed_entries=10))
     for first in range(0, 5000, 500):

@@ -17,7 +17,7 @@ from dpresence.tests.support import FakeClock, view_and_head
 from .redis_cost import check_longest_script, script_costs
 from .tracker_values import JANE, SETTINGS, connect, grant
 
-pytestmark = pytest.mark.faults  # measures the CPU time of Redis, with thousands of records
+pytestmark = pytest.mark.slow  # measures the CPU time of Redis, with thousands of records
 
 LARGE = replace(SETTINGS, feed_seconds=3600, feed_entries=10_000)
 APPLICATIONS, PEOPLE, CHANGES = 100, 10, 30

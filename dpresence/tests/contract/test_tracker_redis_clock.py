@@ -77,6 +77,7 @@ def test_a_dead_process_is_swept_in_time_although_the_clock_was_set_back_again_a
     assert leased(redis, lambda: is_swept(two)) < 1
 
 
+@pytest.mark.slow
 def test_nobody_alive_is_swept_whatever_the_clock_is_set_to(redis, one, two):
     listener = SignalListener(one)
     connect(one)
@@ -96,6 +97,7 @@ def was_sent(tracker, status):
     return changes(tracker)[-1] == (status, "explicit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jump", [-HOUR, HOUR])
 def test_applications_are_updated_at_the_rate_again_after_the_clock_was_set(redis, one, jump):
     connect(one)

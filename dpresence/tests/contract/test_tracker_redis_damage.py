@@ -169,6 +169,7 @@ def test_a_device_in_grace_whose_record_cannot_be_read_is_offline_after_it(track
     assert list(tracker.due()) == []
 
 
+@pytest.mark.slow
 def test_an_idle_device_whose_record_is_lost_is_asked_to_connect_again(tracker, client):
     for number in range(300):
         connect(tracker, user=f"user-{number}", grants=())

@@ -97,6 +97,7 @@ def fill(client, people):
         client.xadd("dpresence:t:log:chess", {"e": entry}, id=f"{number}-0")
 
 
+@pytest.mark.slow
 def test_a_view_whose_pages_would_be_of_two_epochs_is_refused(one, empty, redis_server, monkeypatch):
     fill(redis_server.client, {"old": 1200})
     real, pages = one._client.call, []

@@ -153,6 +153,7 @@ class TestLostServer:
             assert all(one.value for one in waiting)
         eventually(lambda: update(backend, "unavailable"))
 
+    @pytest.mark.slow
     def test_an_abandoned_call_never_happens_after_later_ones(self, backend, redis):
         eventually(lambda: connect(backend))
         with redis.stopped():

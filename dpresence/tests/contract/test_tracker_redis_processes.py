@@ -169,6 +169,7 @@ class TestTwoProcesses:
         assert other.status("jane") == "offline"
         assert listener.received() == []
 
+    @pytest.mark.slow
     def test_a_task_that_one_claimed_is_free_again_after_its_time_also_when_it_died(self, one, two, redis_server):
         assert one.claim("task", 1)
         lose(one)
@@ -262,6 +263,7 @@ class TestTwoProcesses:
         assert two.status("joe") == "online"
         assert ("forgotten", "") not in listener.received()
 
+    @pytest.mark.slow
     def test_a_process_killed_for_real_leaves_no_ghost(self, redis_server, trackers):
         two = trackers(redis_server.server(), QUICK, Clock())
         script = f"""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from dpresence.tests.hypothesis_settings import UNTIMED
 from dpresence.tests.unit.test_tracker_properties import SETTINGS, TrackerMachine
 
 from .partitioned import make_tracker
 from .redis_fixtures import make_redis_tracker
+
+pytestmark = pytest.mark.slow
 
 
 def one_tracker(servers, clock):
@@ -34,13 +37,13 @@ def of(name, make, examples, *marks):
     ("make", "examples"),
     [
         of("one tracker", one_tracker, 8),
-        of("one tracker", one_tracker, 50, pytest.mark.faults),
+        of("one tracker", one_tracker, 50, pytest.mark.slow),
         of("5 on 1", in_partitions(5, 1), 8),
         *(
-            of(f"{partitions} on {servers}", in_partitions(partitions, servers), 25, pytest.mark.faults)
+            of(f"{partitions} on {servers}", in_partitions(partitions, servers), 25, pytest.mark.slow)
             for partitions, servers in ((1, 1), (8, 1), (8, 3))  # the users of the events are in two partitions where there are several
         ),
-        of("8 in a cluster", in_cluster(8), 10, pytest.mark.faults),
+        of("8 in a cluster", in_cluster(8), 10, pytest.mark.slow),
     ],
 )
 def test_any_order_of_events_is_seen_as_the_merge_rule_says(request, make, examples):
@@ -53,12 +56,5 @@ def test_any_order_of_events_is_seen_as_the_merge_rule_says(request, make, examp
         def teardown(self):
             self.tracker.close()
 
-    bounded = settings(
-        max_examples=examples,
-        stateful_step_count=40,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+    bounded = settings(UNTIMED, max_examples=examples, stateful_step_count=40, derandomize=True)
     run_state_machine_as_test(OnRedis, settings=bounded)

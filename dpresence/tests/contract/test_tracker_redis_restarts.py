@@ -80,6 +80,7 @@ def test_a_server_that_came_back_without_what_it_acknowledged_has_all_of_it_forg
     assert backend.remembers_since == clock.now()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restarts", [1, 2, 5])
 def test_lost_writes_are_noticed_however_often_it_was_restarted_before_their_process_speaks(backend, redis, trackers, restarts):
     connect(backend)
@@ -101,6 +102,7 @@ def test_lost_writes_are_noticed_however_often_it_was_restarted_before_their_pro
     assert list(backend.devices("jane")) == []
 
 
+@pytest.mark.slow
 def test_many_restarts_that_forget_nothing_are_seen_by_nobody(backend, redis, trackers):
     listener = SignalListener(backend)
     connect(backend)
@@ -196,6 +198,7 @@ def test_a_cursor_without_entries_survives_a_restart(backend, redis):
     assert backend.offset("chess", cursor) == 0
 
 
+@pytest.mark.slow
 def test_cursors_survive_many_restarts_that_lose_nothing(backend, redis):
     connect(backend)
     first, cursors = backend.cursor(head(backend)), []

@@ -129,6 +129,7 @@ class FeedContract:
         connect(backend, connection="c2", user="joe", status="unavailable", grants=(joe,))
         assert head(backend) == updates[-1].offset
 
+    @pytest.mark.slow
     def test_many_revocations_leave_no_hole_unnoticed(self, backend):
         grants = [replace(JANE, puid=f"p{n}") for n in range(400)]
         for one in grants:

@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from dpresence.tests.contract_check import check_body
+from dpresence.tests.hypothesis_settings import UNTIMED
 from dpresence.tests.live.clients import Application, Person
 from dpresence.tests.support import WITH_TOKEN
 
@@ -83,9 +84,8 @@ def make_calls(operation: Any, mode: GenerationMode, caller: Caller, appid: str,
 
     @seed(15)
     @settings(
+        UNTIMED,
         max_examples=examples if caller.scheme else 1,
-        deadline=None,
-        database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

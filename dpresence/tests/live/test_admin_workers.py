@@ -11,7 +11,7 @@ from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .cluster import Citizen, Cluster, issuer, stores
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 ADMIN = "admin@example.org"
 

@@ -6,6 +6,8 @@ import random
 import re
 import time
 
+import pytest
+
 from .support import EchoServer, frame
 
 GAP = 0.5
@@ -110,6 +112,7 @@ def test_a_flood_of_messages_is_closed(server):
         assert flooder.close_code()[0] == 1008
 
 
+@pytest.mark.slow
 def test_a_flood_that_goes_on_after_the_close_costs_next_to_nothing(server):
     with server.connect() as flooder:
         flooder.send(frame(9) * 100)

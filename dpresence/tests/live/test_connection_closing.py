@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .support import frame
 
 
@@ -78,6 +80,7 @@ def test_an_aborted_client_is_gone_at_once(server):
         assert client.hung_up()
 
 
+@pytest.mark.slow
 def test_a_kicked_client_that_does_not_answer_is_really_gone(hasty):
     files = hasty.stats()["files"]
     with hasty.connect() as client:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from .conftest import HASTY
 from .support import frame
 from .test_connection import GAP
@@ -22,6 +24,7 @@ def test_a_slow_reader_is_closed_while_others_are_served(server):
         assert slow.close_code()[0] == 4102
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_for_good_is_dropped(hasty):
     with hasty.connect(receive_buffer=4096) as stuck:
         name = stuck.name()
@@ -38,6 +41,7 @@ def test_a_backlog_within_bounds_arrives_whole_and_in_order(server):
         assert client.answer() == "and then"
 
 
+@pytest.mark.slow
 def test_draining_waits_for_a_slow_reader_and_loses_nothing(server):
     with server.connect(receive_buffer=4096) as client:
         client.text("drain 2000 16000")
@@ -45,6 +49,7 @@ def test_draining_waits_for_a_slow_reader_and_loses_nothing(server):
         assert server.wait_for(lambda stats: stats["drained"])
 
 
+@pytest.mark.slow
 def test_draining_gives_up_a_reader_that_stops(hasty):
     with hasty.connect(receive_buffer=4096) as client:
         name = client.name()
@@ -56,6 +61,7 @@ def test_draining_gives_up_a_reader_that_stops(hasty):
 # Silence
 
 
+@pytest.mark.slow
 def test_half_a_frame_that_goes_on_for_ever_is_dropped(hasty):
     with hasty.connect() as client:
         name, started = client.name(), time.monotonic()
@@ -66,12 +72,14 @@ def test_half_a_frame_that_goes_on_for_ever_is_dropped(hasty):
     assert hasty.end_of(name) == [1006, False]
 
 
+@pytest.mark.slow
 def test_half_a_message_is_dropped_too(hasty):
     with hasty.connect() as client:
         client.send(frame(1, b"x", final=False))
         assert client.hung_up()
 
 
+@pytest.mark.slow
 def test_a_silent_client_is_pinged_and_a_pong_keeps_it(pinging):
     with pinging.connect() as client:
         started = time.monotonic()
@@ -83,6 +91,7 @@ def test_a_silent_client_is_pinged_and_a_pong_keeps_it(pinging):
         assert client.answer() == "alive"
 
 
+@pytest.mark.slow
 def test_any_bytes_at_all_are_an_answer_to_a_ping(pinging):
     with pinging.connect() as client:
         for _ in range(3):
@@ -91,6 +100,7 @@ def test_any_bytes_at_all_are_an_answer_to_a_ping(pinging):
             assert client.answer() == "hello"
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_answer_a_ping_is_given_up(giving_up):
     with giving_up.connect() as client:
         name = client.name()

@@ -23,7 +23,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MISSING = [name for name in NEEDED if not shutil.which(name)]
 
 pytestmark = [
-    pytest.mark.faults,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0 or (bool(MISSING) and not os.environ.get("CI")), reason="needs root, bubblewrap and setpriv"),
 ]
 

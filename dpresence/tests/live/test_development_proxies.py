@@ -17,7 +17,7 @@ from .service import Process, Service
 from .support import KEY
 from .warm import running
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 NGINX = """
 server {{

@@ -27,6 +27,7 @@ def link(service: Service) -> str:
     return re.findall(rf"{service.origin}/\?token=[\w-]{{43}}$", service.log(), re.MULTILINE)[-1]
 
 
+@pytest.mark.slow
 def test_a_reader_of_the_file_gets_an_assertion_and_nobody_else(tmp_path: Path) -> None:
     with running(tmp_path, **EMPTY) as service:
         service.alive_within(ANSWER_SECONDS)
@@ -38,6 +39,7 @@ def test_a_reader_of_the_file_gets_an_assertion_and_nobody_else(tmp_path: Path) 
         assert "live.token" in refused.json()["error"] and file.read_text() not in refused.text
 
 
+@pytest.mark.slow
 def test_the_link_of_the_start_signs_a_browser_in_and_is_in_no_later_line_of_the_log(tmp_path: Path) -> None:
     with running(tmp_path, **EMPTY) as service, requests.Session() as browser:
         service.alive_within(ANSWER_SECONDS)
@@ -48,6 +50,7 @@ def test_the_link_of_the_start_signs_a_browser_in_and_is_in_no_later_line_of_the
         assert service.log().count((tmp_path / "live.token").read_text()) == 1
 
 
+@pytest.mark.slow
 def test_another_start_makes_another_token(tmp_path: Path) -> None:
     with running(tmp_path, **EMPTY) as service:
         service.alive_within(ANSWER_SECONDS)

@@ -82,6 +82,7 @@ class Table:
         self.process.communicate()
 
 
+@pytest.mark.slow
 def test_the_program_that_keeps_the_table_is_right_after_updates_a_restart_and_a_snapshot(own) -> None:
     ann, bob = Person(own.origin, "ann@example.org"), Person(own.origin, "bob@example.org")
     with Site() as site:

@@ -20,7 +20,7 @@ from .proxies import installed, nginx
 from .service import Process, Service, kept_running
 from .test_proxies import ROOT, make_certificate
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 PROXY = "127.0.0.3"
 """Address from which nginx connects to the service, so that this machine has another one."""

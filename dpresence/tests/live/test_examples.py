@@ -44,6 +44,7 @@ def test_the_page_of_rest_has_every_call() -> None:
     assert calls() == {operation.call for subject in OPERATIONS.values() for operation in subject}
 
 
+@pytest.mark.slow
 def test_the_calls_of_the_page_of_rest_are_answered_as_it_shows(service: Service, tmp_path: Path) -> None:
     need("curl")
     site = free_port()
@@ -56,6 +57,7 @@ def test_the_calls_of_the_page_of_rest_are_answered_as_it_shows(service: Service
                 eventually(lambda: requests.get(f"http://localhost:{site}/", timeout=5).ok)
 
 
+@pytest.mark.slow
 def test_the_endpoint_of_a_webhook_prints_who_is_reachable_and_what_became_of_notifications(
     service: Service, person: Person, tmp_path: Path
 ) -> None:
@@ -95,6 +97,7 @@ def confirm(person: Person, link: str) -> None:
         assert browser.post(f"{person.origin}/pair/answer", json=body, headers={"X-CSRF-Token": signed_in["csrf"]}, timeout=30).ok
 
 
+@pytest.mark.slow
 def test_the_desktop_shows_its_user_by_the_screen_lock_and_the_sleep_until_they_sign_it_out(
     service: Service, application: Application, person: Person, tmp_path: Path
 ) -> None:

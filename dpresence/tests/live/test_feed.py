@@ -23,6 +23,7 @@ def service(tmp_path_factory):
         yield service
 
 
+@pytest.mark.slow
 def test_a_stream_and_a_poll_get_an_update_at_once(service, application, person):
     puid = person.grant(application)
     with Events(application) as events, ThreadPoolExecutor() as pool:
@@ -57,6 +58,7 @@ def test_a_client_that_disconnects_leaves_at_once(service, application):
     eventually(lambda: re.search(rf"event stream session ended: application {application.appid}, code 1006", service.log()))
 
 
+@pytest.mark.slow
 def test_a_stop_ends_streams_with_the_time_to_return_and_polls_with_an_error(tmp_path):
     with running(tmp_path) as service, Site() as site:
         application = activate(service.origin, site)

@@ -204,6 +204,7 @@ def test_a_handshake_in_pieces_is_answered_by_the_handler(pair, pieces):
     assert pair[0].stats()["viewed"] == viewed + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"", b"GET /echo HTT"])
 def test_a_request_that_does_not_come_in_time_is_answered_with_408(pair, sent):
     began = time.monotonic()

@@ -10,6 +10,8 @@ from .clients import Application, activate
 from .service import Service, Site
 from .warm import running
 
+pytestmark = pytest.mark.slow
+
 UNLIMITED = {
     f"channels__{name}": 100_000
     for name in ("failures_per_minute", "registrations_per_hour", "request_rate", "request_burst", "connection_request_rate")
@@ -28,7 +30,6 @@ def application(service: Service) -> Iterator[Application]:
         yield activate(service.origin, site)
 
 
-@pytest.mark.faults
 def test_every_generated_call_is_answered_as_the_document_says(application: Application) -> None:
     from .generated_calls import make_all  # its libraries take half a second to load
 

@@ -123,6 +123,7 @@ def ghosts(service):
         yield Ghosts(service, stack)
 
 
+@pytest.mark.slow
 def test_a_reconnect_within_grace_is_seen_by_nobody(application, service, ghosts):
     named, nameless = Person(service.origin, "named@example.org"), Person(service.origin, "nameless@example.org")
     named.grant(application)
@@ -135,6 +136,7 @@ def test_a_reconnect_within_grace_is_seen_by_nobody(application, service, ghosts
             app_service.assert_no_updates(GRACE + SWEEP + 1)
 
 
+@pytest.mark.slow
 def test_a_lost_device_that_stays_away_is_offline_after_grace(application, person):
     puid = person.grant(application)
     with application.service() as app_service, person.device() as device:
@@ -143,6 +145,7 @@ def test_a_lost_device_that_stays_away_is_offline_after_grace(application, perso
         assert app_service.next_updates() == [(puid, "offline", "lost")]
 
 
+@pytest.mark.slow
 def test_a_lost_device_is_held_up_by_another_that_is_less_reachable(application, person):
     puid = person.grant(application)
     with application.service() as app_service, person.device("online", device="phone") as phone:

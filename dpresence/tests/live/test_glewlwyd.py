@@ -13,7 +13,7 @@ from dpresence.tests.waiting import eventually
 from .glewlwyd import OIDC, SECONDS, Glewlwyd, is_installed
 from .warm import WarmService
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 SECRET = "a-secret-of-the-service"  # glewlwyd does not decode it as RFC 6749, 2.3.1, says
 
 

@@ -12,7 +12,7 @@ from .glewlwyd import OIDC, SECONDS, Glewlwyd, is_installed
 from .plain_oauth import PlainOAuth
 from .warm import WarmService
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 SECRET = "a-secret-of-a-client"
 PATHS = {"auth": "/login/oauth/authorize", "token": "/login/oauth/access_token", "userinfo": "/user"}
 SCHEME = {"scheme_type": "oauth2", "scheme_name": "octo"}

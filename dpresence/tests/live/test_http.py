@@ -36,6 +36,7 @@ def post(body, *headers):
     return "\r\n".join(["POST /body HTTP/1.1", "Host: x", *headers, "", ""]).encode() + body
 
 
+@pytest.mark.slow
 def test_half_a_request_is_dropped(hasty):
     halves = (b"", b"GET", b"GET /page HTTP/1.1\r\n", b"GET /page HTTP/1.1\r\nHost: x\r\nX: ")
     started, clients = time.monotonic(), [Client(hasty.port, upgrade=False) for _ in halves]
@@ -45,6 +46,7 @@ def test_half_a_request_is_dropped(hasty):
     assert time.monotonic() - started > HASTY["handshake_seconds"] * 0.7
 
 
+@pytest.mark.slow
 def test_a_request_one_byte_at_a_time_is_dropped(hasty):
     with Client(hasty.port, upgrade=False) as client:
         data = b"GET /page HTTP/1.1\r\n" + b"X: y\r\n" * 20
@@ -52,6 +54,7 @@ def test_a_request_one_byte_at_a_time_is_dropped(hasty):
         assert sent * 0.05 < HASTY["handshake_seconds"] * 2
 
 
+@pytest.mark.slow
 def test_a_body_one_byte_at_a_time_is_dropped(hasty):
     with Client(hasty.port, upgrade=False) as client:
         client.send(post(b"", "Content-Length: 1000"))
@@ -59,6 +62,7 @@ def test_a_body_one_byte_at_a_time_is_dropped(hasty):
         assert sent * 0.05 < HASTY["handshake_seconds"] * 2
 
 
+@pytest.mark.slow
 def test_many_half_requests_keep_nobody_waiting(hasty):
     hasty.stats()
     halves = [Client(hasty.port, upgrade=False) for _ in range(200)]
@@ -71,6 +75,7 @@ def test_many_half_requests_keep_nobody_waiting(hasty):
         half.sock.close()
 
 
+@pytest.mark.slow
 def test_a_kept_connection_serves_again_until_it_is_idle_for_too_long(patient):
     with Client(patient.port, upgrade=False) as client:
         for _ in range(2):
@@ -81,6 +86,7 @@ def test_a_kept_connection_serves_again_until_it_is_idle_for_too_long(patient):
         assert client.hung_up()
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_take_its_answer_is_dropped(hasty):
     with Client(hasty.port, upgrade=False, receive_buffer=4096, source="127.0.0.2") as client:
         client.send(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -88,6 +94,7 @@ def test_a_client_that_does_not_take_its_answer_is_dropped(hasty):
         hasty.wait_for(lambda stats: stats["plain"] == 1)
 
 
+@pytest.mark.slow
 def test_an_address_that_leaves_megabytes_unread_gets_nothing_else_until_they_are_dropped(patient):
     with Client(patient.port, upgrade=False, receive_buffer=4096, source="127.0.0.2") as client:
         client.send(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -19,7 +19,7 @@ from bench.seed import register, seed
 from dpresence.tests.live.service import Process, running
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 DEVICES = 1500
 """Each sign-in is a write without fsync. SQLite alone would copy its log into the database several times, in the thread that writes."""

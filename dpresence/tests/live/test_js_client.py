@@ -99,12 +99,14 @@ class Script:
         return found
 
 
+@pytest.mark.slow
 def test_the_cores_of_the_javascript_client_pass_the_vectors(node: str) -> None:
     tests = sorted(str(path) for path in (CLIENT / "tests").glob("*.test.mjs"))
     ran = subprocess.run([node, "--test", *tests], cwd=CLIENT, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert ran.returncode == 0, ran.stdout[-4000:]
 
 
+@pytest.mark.slow
 def test_an_app_service_follows_a_person_and_reaches_them_across_a_crash(
     node: str, service: Service, application: Application, tmp_path: Path
 ) -> None:
@@ -162,6 +164,7 @@ def test_an_app_service_with_a_wrong_key_stops_and_says_so(node: str, service: S
     assert last["error"] == "errno 105: the API key is not valid"
 
 
+@pytest.mark.slow
 def test_a_device_sets_its_status_and_receives_notifications_across_a_crash(node: str, service: Service, application: Application) -> None:
     dan = Person(service.origin, "dan-js@example.org")
     puid = dan.grant(application)

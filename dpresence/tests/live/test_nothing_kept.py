@@ -14,6 +14,8 @@ from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from .clients import Person
 from .warm import WarmService, running
 
+pytestmark = pytest.mark.slow
+
 
 def heartbeat(service):
     answer = requests.get(f"{service.origin}/__heartbeat__", timeout=PATIENCE_SECONDS)

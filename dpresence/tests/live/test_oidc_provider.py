@@ -262,6 +262,7 @@ def test_its_keys_serve_for_a_day_while_it_is_away(world, provider):
 # --- over real sockets
 
 
+@pytest.mark.slow
 def test_a_service_process_signs_people_in(provider, tmp_path):
     settings = {name.replace("__", "."): value for name, value in trusting(provider.issuer, tmp_path).items()}
     service = WarmService(tmp_path, settings)

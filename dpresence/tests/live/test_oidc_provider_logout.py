@@ -85,7 +85,7 @@ def close_code(channel):
     return closed.value.rcvd.code
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", *(pytest.param(name, marks=pytest.mark.faults) for name in ("RS256", "EdDSA"))])
+@pytest.mark.parametrize("algorithm", ["ES256", *(pytest.param(name, marks=pytest.mark.slow) for name in ("RS256", "EdDSA"))])
 def test_a_service_with_a_key_signs_people_in(serve, provider, algorithm):
     service = serve(f"key-{algorithm}", algorithm)
     with requests.Session() as browser:
@@ -106,6 +106,7 @@ def test_a_logout_at_the_provider_ends_the_sign_in_at_the_service(serve, provide
         assert is_signed_in(service, browser)
 
 
+@pytest.mark.slow
 def test_a_logout_without_a_session_ends_everything_of_the_person(serve, provider):
     service = serve("person")
     with requests.Session() as browser, requests.Session() as other:

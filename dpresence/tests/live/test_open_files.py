@@ -56,6 +56,7 @@ def test_idle_connections_take_no_file_away_from_a_newcomer(scarce):
     assert scarce.log.count("WARNING") <= 2
 
 
+@pytest.mark.slow
 def test_with_no_file_left_accepting_pauses_says_so_once_and_goes_on(scarce):
     cpu = scarce.stats()["cpu"]
     assert int(scarce.get("/eat?2")) > 5
@@ -69,6 +70,7 @@ def test_with_no_file_left_accepting_pauses_says_so_once_and_goes_on(scarce):
     assert scarce.stats()["cpu"] - cpu < 0.3
 
 
+@pytest.mark.slow
 def test_the_service_itself_answers_its_heartbeat_with_64_files(tmp_path):
     service = Service(tmp_path)
     service._command = ["bash", "-c", f'ulimit -n {FILES}; exec "$@"', "bash", str(PSERVE), "-q", str(service.ini)]
@@ -91,6 +93,7 @@ def test_the_service_itself_answers_its_heartbeat_with_64_files(tmp_path):
     service.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_limit_that_leaves_no_room_stops_the_start_and_says_what_is_needed():
     command = ["bash", "-c", 'ulimit -n 16; exec "$@"', "bash", sys.executable, "-m", "dpresence.tests.live.echo_server"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

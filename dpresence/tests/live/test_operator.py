@@ -48,6 +48,7 @@ def update(person):
     return {"email": person.email, "assertion": person.assertion(), "status": "online"}
 
 
+@pytest.mark.slow
 def test_a_block_reaches_a_running_service_and_an_unblock_undoes_it(service, address):
     email = address("ann")
     ann, bob = Person(service.origin, email), Person(service.origin, address("bob"))
@@ -65,6 +66,7 @@ def test_a_block_reaches_a_running_service_and_an_unblock_undoes_it(service, add
     bystander.close()
 
 
+@pytest.mark.slow
 def test_an_unpin_lets_the_next_issuer_have_the_account(service, address):
     email = address("ann")
     ann = Person(service.origin, email)
@@ -84,6 +86,7 @@ def test_an_unpin_lets_the_next_issuer_have_the_account(service, address):
     assert ann.call("GET", "/account")["account"]["issuer"] == "dev.invalid"
 
 
+@pytest.mark.slow
 def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service, address):
     old_email, new_email = address("old"), address("kept")
     old, kept = Person(service.origin, old_email), Person(service.origin, new_email)
@@ -115,6 +118,7 @@ def test_an_account_that_is_not_there_is_said_to_be_missing(service, command):
     assert operate(service, "accounts", command, "nobody@example.org") == (1, "dpresence: there is no account of nobody@example.org\n")
 
 
+@pytest.mark.slow
 def test_a_sign_out_and_an_erasure_take_effect_at_once_and_are_logged(service, address):
     email = address("bea")
     person = Person(service.origin, email)
@@ -129,6 +133,7 @@ def test_a_sign_out_and_an_erasure_take_effect_at_once_and_are_logged(service, a
     eventually(lambda: all(f"the operator has {what} account {shown['id']}" in service.log() for what in ("signed out", "erased")))
 
 
+@pytest.mark.slow
 def test_a_grant_that_is_revoked_and_an_application_that_is_deleted_are_gone_at_once(service, address):
     email = address("cy")
     with Site() as site:
@@ -147,6 +152,7 @@ def test_a_grant_that_is_revoked_and_an_application_that_is_deleted_are_gone_at_
     assert operate(service, "apps", "show", application.appid) == (1, f"dpresence: there is no application {application.appid}\n")
 
 
+@pytest.mark.slow
 def test_lists_and_details_are_text_or_json(service, address):
     email = address("zoe")
     dev = Person(service.origin, email)
@@ -160,6 +166,7 @@ def test_lists_and_details_are_text_or_json(service, address):
     assert "applications:   " + made["appid"] in operate(service, "accounts", "show", email)[1]
 
 
+@pytest.mark.slow
 def test_an_application_that_is_stopped_or_started_is_named(service, address):
     assert operate(service, "apps", "stop", "nothing") == (1, "dpresence: there is no application nothing\n")
     dev = Person(service.origin, address("dev"))
@@ -170,6 +177,7 @@ def test_an_application_that_is_stopped_or_started_is_named(service, address):
     assert dev.call("POST", f"/myapps/{made['appid']}/activate", status=403)["errno"] == 140
 
 
+@pytest.mark.slow
 def test_a_command_works_while_the_ini_names_a_redis_that_is_away(service, tmp_path, address):
     email = address("zoe")
     Person(service.origin, email).call("GET", "/devices")
@@ -200,6 +208,7 @@ def test_the_state_of_a_running_service_is_shown(service):
     assert found["accounts"] == len(operate(service, "accounts", "list")[1].splitlines())
 
 
+@pytest.mark.slow
 def test_an_ini_and_a_database_are_checked_without_a_change(service, tmp_path):
     assert operate(service, "check") == (0, f"{service.ini}: a start would succeed\n")
     assert operate(service, "migrate", "--check") == (0, "the database is of this version\n")
@@ -225,6 +234,7 @@ def test_a_secret_is_replaced(service):
     eventually(lambda: "the operator has replaced the secret of identity.secret_file" in service.log())
 
 
+@pytest.mark.slow
 def test_the_command_runs_without_the_drivers_that_are_extras(tmp_path):
     without = "import sys; sys.modules.update(dict.fromkeys(('redis', 'psycopg', 'sentry_sdk', 'shtab')));"
     program = f"{without} sys.argv = ['dpresence', '--version']; from dpresence.commands.__main__ import run; run()"

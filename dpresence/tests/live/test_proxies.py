@@ -28,7 +28,7 @@ from .events import Events, poll
 from .proxies import installed, nginx
 from .service import Process
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 ELSEWHERE = "127.0.0.2"
 """A client with another address than the proxy."""

@@ -16,7 +16,7 @@ from dpresence.tests.waiting import eventually
 from .clients import Application, Person, activate
 from .service import Service, Site, running
 
-pytestmark = pytest.mark.faults  # a push of a process that was killed is sent when its lease is over, after a minute
+pytestmark = pytest.mark.slow  # a push of a process that was killed is sent when its lease is over, after a minute
 COMMAND = Path(sys.executable).with_name("dpresence")
 
 

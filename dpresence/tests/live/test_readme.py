@@ -64,6 +64,7 @@ def test_the_device_of_the_readme_signs_in(running) -> None:
         assert next(printed, "") == "{'result': 'OK'}\n"
 
 
+@pytest.mark.slow
 def test_the_app_service_of_the_readme_receives_updates_and_notifies(running) -> None:
     with running(REGISTRATION, APP_SERVICE) as printed:
         assert "'recovery': 'snapshot'" in next(printed, "")
@@ -72,6 +73,7 @@ def test_the_app_service_of_the_readme_receives_updates_and_notifies(running) ->
         assert "'queue_size': 1" in next(printed, "")
 
 
+@pytest.mark.slow
 def test_the_device_gets_what_the_app_service_sends(running) -> None:
     with running(DEVICE) as device:
         assert next(device, "") == "{'result': 'OK'}\n"
@@ -80,6 +82,7 @@ def test_the_device_gets_what_the_app_service_sends(running) -> None:
             assert "'message': 'Your move'" in next(device, "")
 
 
+@pytest.mark.slow
 def test_the_readme_shows_what_the_demo_prints():
     done = subprocess.run([sys.executable, "-m", "dpresence.demo"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -91,6 +94,7 @@ def test_the_readme_shows_what_the_demo_prints():
     assert shape(done.stdout) == shape(shown)
 
 
+@pytest.mark.slow
 def test_the_demo_says_why_the_service_did_not_start(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "INI", demo.INI.replace("[app:main]", "[app:main]\npresence.grace_seconds = often"))
     with pytest.raises(SystemExit, match=r"presence\.grace_seconds"), demo.service(tmp_path):

@@ -20,6 +20,8 @@ from .cluster import Cluster, stores
 from .service import PSERVE, Service, Site, kept_running
 from .worker_clients import Caller
 
+pytestmark = pytest.mark.slow
+
 GRACE = 8
 PAUSE = 0.1
 """Seconds between calls: those of the whole start wait in the queue of the socket, 1024 at most."""
@@ -57,7 +59,6 @@ def change(service, old, new):
     service.ini.write_text(text.replace(old, new), encoding="utf-8")
 
 
-@pytest.mark.faults
 def test_it_starts_anew_with_the_present_ini_and_nobody_is_refused_or_looks_offline(service, application, systemd):
     ann = Person(service.origin, "ann@example.org")
     puid = ann.grant(application)
@@ -82,7 +83,6 @@ def test_it_starts_anew_with_the_present_ini_and_nobody_is_refused_or_looks_offl
             ann.device(device="laptop")
 
 
-@pytest.mark.faults
 def test_with_a_broken_ini_it_stays_and_the_log_says_why(service):
     change(service, f"presence.grace_seconds = {GRACE}", "presence.grace_seconds = soon")
     with Person(service.origin, "ann@example.org").device() as device:
@@ -99,8 +99,7 @@ def test_with_a_broken_ini_it_stays_and_the_log_says_why(service):
 
 
 SLOW = [
-    pytest.param(key, marks=pytest.mark.faults)
-    for key in ("certfile = nowhere.pem\nkeyfile = nowhere.pem", "host = 0.0.0.0", "workers = 2")
+    pytest.param(key, marks=pytest.mark.slow) for key in ("certfile = nowhere.pem\nkeyfile = nowhere.pem", "host = 0.0.0.0", "workers = 2")
 ]
 
 
@@ -113,7 +112,6 @@ def test_a_mistake_for_the_server_changes_nothing_either(service, key):
     assert service.log().count("Listening on ") == 1
 
 
-@pytest.mark.faults
 def test_several_in_a_row_and_a_stop_right_after_are_heeded(service):
     for _ in range(3):
         service.send_signal(signal.SIGHUP)
@@ -126,7 +124,6 @@ def test_several_in_a_row_and_a_stop_right_after_are_heeded(service):
         socket.create_connection(("127.0.0.1", service.port), 2)
 
 
-@pytest.mark.faults
 def test_a_terminal_that_is_closed_ends_it(tmp_path):
     service = Service(tmp_path)
     pid, terminal = pty.fork()
@@ -148,7 +145,6 @@ def _ended(pid):
     return ended if ended[0] else None
 
 
-@pytest.mark.faults
 def test_one_process_becomes_several(tmp_path):
     with stores() as urls:
         cluster = Cluster(tmp_path, urls | {"workers = 2": "workers = 1"})

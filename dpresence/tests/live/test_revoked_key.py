@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import requests
 
 from dpresence.tests.waiting import PATIENCE_SECONDS
@@ -11,6 +12,8 @@ from dpresence.tests.waiting import PATIENCE_SECONDS
 from .clients import activate
 from .service import Site
 from .warm import running
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_revoked_key_loses_its_channel_within_two_seconds_and_opens_no_other(tmp_path):

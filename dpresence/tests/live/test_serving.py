@@ -124,6 +124,7 @@ def test_a_stop_tells_every_channel_when_to_come_back(pserve, number):
     assert "Traceback" not in pserve.log
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_those_who_do_not_answer(pserve):
     clients = [pserve.connect(receive_buffer=4096) for _ in range(3)]
     clients[0].text("pour 900 16000")

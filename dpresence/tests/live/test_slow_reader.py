@@ -15,6 +15,8 @@ from .clients import activate
 from .service import Site
 from .warm import running
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 100
 SECONDS = 4
 

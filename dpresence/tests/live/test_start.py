@@ -119,6 +119,7 @@ def test_a_bad_setting_stops_the_start_and_is_named(tmp_path, changes, named):
     assert named in said
 
 
+@pytest.mark.slow
 def test_a_bad_setting_is_reported_in_one_line(tmp_path):
     service = Shipped(tmp_path, {"presence.grace_seconds = 15": "presence.grace_seconds = soon"})
     service.launch()

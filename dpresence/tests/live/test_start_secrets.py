@@ -216,7 +216,7 @@ STARTING = (
 """Keys that accept the value or have no effect by themselves, so that the service starts; or that are tried above."""
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("section", ["app:main", "server:main"])
 @pytest.mark.parametrize("key", [*(key for key in MAIN if not key.startswith(("oidc.corp.", "browserid.a."))), *MISSPELLED, *SERVER])
 @pytest.mark.parametrize("value", [URL])

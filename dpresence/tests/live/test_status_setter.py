@@ -48,7 +48,7 @@ def setter(folder: Path, application: Application, slack: Slack, matrix_url: str
         yield program
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_slack_and_matrix_show_a_person_and_nobody_online_who_is_not_known_to_be(
     service: Service, application: Application, person: Person, slack: Slack, tmp_path: Path
 ) -> None:
@@ -82,6 +82,7 @@ def test_slack_and_matrix_show_a_person_and_nobody_online_who_is_not_known_to_be
             assert shows("offline")()
 
 
+@pytest.mark.slow
 def test_the_newest_status_is_written_after_failures_and_not_before_the_given_time(
     application: Application, person: Person, slack: Slack, tmp_path: Path
 ) -> None:

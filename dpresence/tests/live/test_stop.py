@@ -17,6 +17,8 @@ from .clients import Person, activate
 from .service import Site
 from .warm import running
 
+pytestmark = pytest.mark.slow
+
 STOP_SECONDS = 50
 
 

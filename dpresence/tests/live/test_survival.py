@@ -10,7 +10,7 @@ from .clients import Person, activate
 from .service import Site
 from .warm import running
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 GRACE = 1
 

@@ -23,7 +23,7 @@ from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from .cluster import Citizen, issuer
 from .service import Process
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 SOURCES = (

@@ -72,6 +72,7 @@ def service(proxied: Proxied) -> Service:
     return proxied.service
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["plain", "holding"])
 def test_an_app_service_in_javascript_follows_and_notifies(
     way: str, node: str, proxied: Proxied, application: Application, tmp_path: Path
@@ -99,6 +100,7 @@ def test_an_app_service_in_javascript_follows_and_notifies(
         app.until(lambda line: line.get("change", {}).get("reason") == "lost")
 
 
+@pytest.mark.slow
 def test_a_device_in_javascript_is_connected_by_heartbeats(node: str, proxied: Proxied, application: Application) -> None:
     bea = Person(proxied.service.origin, "bea-beats@example.org")
     puid = bea.grant(application)

@@ -60,7 +60,7 @@ def alone(urls, tmp_path):
 # -- as shipped
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_it_starts_as_shipped_but_for_the_urls_and_a_mistake_made_later_harms_nobody(alone):
     alone.start()
     assert answers(alone.origin)
@@ -110,7 +110,7 @@ def test_a_ticket_and_a_session_of_one_worker_are_good_at_the_other(cluster, per
 # -- one dies
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_the_port_never_refuses(cluster, application, person):
     puid = person.grant(application)
     with person.device(device="phone", ticket=True) as device:
@@ -128,7 +128,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_port_never_refuses(cluster,
 # -- all are replaced
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_rolling_restart_is_seen_by_nobody(cluster, application):
     people = [Citizen(cluster.origin, f"rolling-{number}@example.org") for number in range(8)]
     puids = {person.grant(application) for person in people}
@@ -158,7 +158,7 @@ def test_a_rolling_restart_is_seen_by_nobody(cluster, application):
 # -- the end
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_stop_drains_every_worker(urls, tmp_path):
     cluster = Cluster(tmp_path, urls | issuer(tmp_path))
     cluster.start()
@@ -173,7 +173,7 @@ def test_a_stop_drains_every_worker(urls, tmp_path):
     cluster.assert_clean()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_stop_while_workers_start_leaves_nobody_behind(alone):
     alone.launch()
     (worker,) = eventually(alone.workers)
@@ -181,7 +181,7 @@ def test_a_stop_while_workers_start_leaves_nobody_behind(alone):
     assert not alive(worker)
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_workers_whose_supervisor_was_killed_drain_and_end(urls, tmp_path):
     cluster = Cluster(tmp_path, urls | issuer(tmp_path))
     cluster.start()
@@ -198,7 +198,7 @@ def test_workers_whose_supervisor_was_killed_drain_and_end(urls, tmp_path):
 # -- on one machine the database may be SQLite
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_workers_of_one_machine_may_share_an_sqlite_file(urls, tmp_path):
     directory = next(line for line in urls if line.startswith("directory"))
     file = {directory: f"directory.url = sqlite:///{tmp_path}/shared.db", "mailbox = redis": "mailbox = sql"}

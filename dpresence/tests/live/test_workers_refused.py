@@ -11,6 +11,8 @@ from .service import free_port
 from .test_start import ELSEWHERE, WarmShipped
 from .warm import Warm, WarmService
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def urls():

@@ -128,6 +128,7 @@ def test_a_message_becomes_a_notification_and_is_answered_with_its_outcome(appli
     assert (error["id"], error["condition"]) in {("m3", "recipient-unavailable"), ("m3", "item-not-found")}
 
 
+@pytest.mark.slow
 def test_a_bridge_that_the_server_refuses_or_that_is_not_configured_ends(
     tmp_path: Path, application: Application, prosody: Prosody
 ) -> None:

@@ -14,7 +14,7 @@ from .prosody import Bridge, Prosody, contact_of
 from .service import Service, Site
 from .warm import running
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 UNKNOWN, STOPPED = ("unavailable", "It is not known at the moment."), ("unavailable", "The bridge has stopped.")
 
 

@@ -44,6 +44,7 @@ def test_a_name_that_does_not_exist_is_found(name: str) -> None:
     assert not is_defined(name)
 
 
+@pytest.mark.slow
 def test_every_function_on_a_way_exists_in_its_module() -> None:
     assert len(NAMES) > 60
     assert [name for name in NAMES if not is_defined(name)] == []

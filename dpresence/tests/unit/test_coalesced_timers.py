@@ -50,6 +50,7 @@ def test_a_short_sleep_is_not_coalesced(timers: CountedTimers) -> None:
     assert not timers.wake_ups
 
 
+@pytest.mark.slow
 def test_periodic_work_of_many_greenlets_wakes_the_process_once_in_an_interval(timers: CountedTimers) -> None:
     done: list[float] = []
 

@@ -200,6 +200,7 @@ def test_the_key_of_a_client_of_a_provider_is_one_that_the_service_takes(tmp_pat
 # -- load
 
 
+@pytest.mark.slow
 def test_make_load_puts_devices_on_a_development_service(tmp_path: Path) -> None:
     command = block(OPERATIONS, "make load").partition("#")[0]
     with demo.service(tmp_path) as origin:

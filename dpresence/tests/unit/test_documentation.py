@@ -198,6 +198,7 @@ def quoted(path: Path) -> list[str]:
     return [text for text in found if text not in OTHERS and not NO_MESSAGE.fullmatch(text) and not SETTING.fullmatch(text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MESSAGES, **ids)
 def test_every_message_that_is_quoted_is_one_of_the_code(path: Path) -> None:
     assert [message for message in quoted(path) if not is_printed(message)] == []

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.model import Grant, GrantSet, Status
 from dpresence.model.explanation import explain
 from dpresence.settings import PresenceSettings
+from dpresence.tests.hypothesis_settings import UNTIMED
 from dpresence.tests.support import EPOCH, FakeClock
 
 CHANGEABLE = {"own_pause": st.booleans(), "quiet": st.booleans(), "shows": st.sampled_from(["status", "reachable"])}
@@ -74,7 +76,8 @@ class Person:
         return [tuple(link) for link in explain(self.tracker.devices("jane"), self.override, self.grant, seen)]
 
 
-@settings(deadline=None)
+@pytest.mark.slow
+@UNTIMED
 @given(st.lists(STEPS, max_size=12))
 def test_the_chain_alone_leads_to_what_the_feed_says(steps: list[Any]) -> None:
     person = Person(burst=10000)
@@ -83,7 +86,7 @@ def test_the_chain_alone_leads_to_what_the_feed_says(steps: list[Any]) -> None:
         assert "sent" not in dict(person.explained()), (step, person.explained())
 
 
-@settings(deadline=None)
+@UNTIMED
 @given(st.lists(STEPS, max_size=12))
 def test_with_postponed_changes_the_last_link_is_what_the_feed_says(steps: list[Any]) -> None:
     person = Person(burst=2)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dpresence.backends.tracker.feed import Feed
 from dpresence.model import FeedEntry, Grant
+from dpresence.tests.hypothesis_settings import UNTIMED
 
 NOW = 1_795_364_497_250
 SECOND = NOW // 1000 * 1000
@@ -241,7 +242,8 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@pytest.mark.slow
+@settings(UNTIMED, max_examples=150, derandomize=True)
 @given(st.lists(steps, max_size=60), st.integers(1, 6), st.integers(1, 4))
 @example([("append", "p0", "online"), ("append", "p1", "online"), ("revoke", "p0", None), *[("append", "p1", "offline")] * 6], 2, 1)
 def test_whoever_is_covered_and_replays_ends_at_the_present(plan, entries, limit):

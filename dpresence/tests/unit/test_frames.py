@@ -23,6 +23,7 @@ from dpresence.channels.frames import (
     pong_frame,
     text_frame,
 )
+from dpresence.tests.hypothesis_settings import UNTIMED
 from dpresence.tests.live.support import frame
 
 LIMITS = FrameLimits(message_bytes=1000, rate=20, burst=60, fragments=4)
@@ -92,6 +93,8 @@ def test_a_message_at_the_limit_is_read():
     assert len(events(b"".join(frame(1 if not i else 0, b"x" * 250, final=i == 3) for i in range(4)))) == 4
 
 
+@pytest.mark.slow
+@UNTIMED
 @given(st.lists(st.one_of(
     st.text(max_size=300).map(lambda text: (frame(1, text.encode()), Text(text))),
     st.binary(max_size=300).map(lambda data: (frame(2, data), Binary(data))),
@@ -103,6 +106,7 @@ def test_frames_are_read_however_they_are_cut(pairs, step):
     assert events(b"".join(data for data, _ in pairs), limits, step) == [event for _, event in pairs]
 
 
+@UNTIMED
 @given(st.text(min_size=1, max_size=60), st.data())
 def test_text_is_the_same_however_it_is_fragmented(text, data):
     limits = FrameLimits(2000, 20, 60, 1000)
@@ -126,6 +130,7 @@ def test_a_frame_cut_at_every_byte_is_read():
         assert found == whole
 
 
+@UNTIMED
 @given(st.binary(max_size=400))
 def test_any_bytes_at_all_are_read_or_refused(data):
     try:
@@ -256,6 +261,7 @@ def test_the_payload_of_pings_and_pongs_stays_bytes():
     assert binary_frame(b"\x00") == b"\x82\x01\x00"
 
 
+@UNTIMED
 @given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
 def test_every_mask_is_taken_off(data, mask):
     masked = frame(2, data, mask=mask)

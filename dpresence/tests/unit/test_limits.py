@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dpresence.errors import SlowDown
 from dpresence.limits import Buckets, LogLimit, QueueBucket, RateLimit, RateRule, RateStates, TokenBucket
+from dpresence.tests.hypothesis_settings import UNTIMED
 from dpresence.tests.support import FakeClock, body_of
 
 
@@ -41,6 +42,7 @@ def test_looking_takes_nothing() -> None:
     assert bucket.take(now=0) == 0.0 and bucket.wait(now=0) == 1.0
 
 
+@UNTIMED
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(1, 5)), max_size=50))
 def test_never_more_than_the_burst_and_the_rate_allow(steps: list[tuple[float, int]]) -> None:
     bucket, now, taken = TokenBucket(rate=2, burst=5), 0.0, 0
@@ -73,6 +75,7 @@ def test_buckets_that_are_full_again_are_not_stored() -> None:
     assert buckets.take("99 9", 4, now=99.0) == 0.0 and buckets.take("99 9", now=99.0) == 1.0
 
 
+@UNTIMED
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 3)), max_size=60))
 def test_states_apply_the_rule_to_each_key_alone(steps: list[tuple[str, float]]) -> None:
     states, rule, now = RateStates(rate=1, burst=2, max_keys=100), RateRule(rate=1, burst=2), 0.0

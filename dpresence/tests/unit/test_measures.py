@@ -78,6 +78,7 @@ def test_a_check_of_a_credential_counts_by_its_outcome(error: Exception | None, 
     assert "verification ticket sum" in metrics.counts()
 
 
+@pytest.mark.slow
 def test_a_blocked_event_loop_is_a_lag() -> None:
     runtime = RuntimeMeasures()
     runtime.start()

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dpresence.errors import NotAnObject, Refused
@@ -36,6 +36,7 @@ from dpresence.messages import (
     parse,
     try_parser,
 )
+from dpresence.tests.hypothesis_settings import UNTIMED
 
 KINDS: list[Any] = [
     StatusUpdate,
@@ -259,7 +260,8 @@ DATA = (
 )
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@pytest.mark.slow
+@UNTIMED
 @given(data=DATA)
 def test_parsing_raises_nothing_but_refusals(data: bytes) -> None:
     for kind in KINDS:

@@ -69,6 +69,7 @@ def frame(source: Callable[[random.Random], str]) -> bytes:
     return msgspec.json.encode({"action": "notify", "notifications": items})
 
 
+@pytest.mark.slow
 def test_the_texts_of_a_frame_cost_nothing_while_it_is_decoded() -> None:
     for source in (letters_of_many_scripts, look_alikes_and_one_other_letter):
         data = frame(source)
@@ -78,6 +79,7 @@ def test_the_texts_of_a_frame_cost_nothing_while_it_is_decoded() -> None:
         assert time.process_time() - start < 5 * GOAL_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source", [letters_of_many_scripts, look_alikes_and_one_other_letter, labels_of_many_scripts, short_words_of_two_scripts]
 )

@@ -9,6 +9,8 @@ import pytest
 
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.slow
+
 RESTART = """
 import os, signal, sys
 import gevent

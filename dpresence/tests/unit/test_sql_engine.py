@@ -252,6 +252,7 @@ def test_no_file_stays_open_after_closing_within_the_deadline_in_vain(tmp_path):
     eventually(lambda: not [file for file in map(os.path.realpath, Path("/proc/self/fd").iterdir()) if file.startswith(str(tmp_path))])
 
 
+@pytest.mark.slow
 def test_it_works_the_same_in_a_patched_process(tmp_path):
     script = f"""
         from gevent import monkey

@@ -105,6 +105,7 @@ def test_somebody_elses_call_waits_for_one_turn_of_the_flood(database, flood, ca
     assert flood.ahead_of(ask) <= 2 * AHEAD, "an erasure has two turns: the second empties the log"
 
 
+@pytest.mark.slow
 def test_the_flood_is_refused_where_its_own_queue_is_full_and_nobody_else_is(database):
     began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="app-1")
     box = SqlMailbox(database)
@@ -143,6 +144,7 @@ def test_a_call_belongs_to_who_has_proven_it_or_whom_its_first_argument_names(ar
     assert owner_of(args) == owner
 
 
+@pytest.mark.slow
 def test_pushes_of_one_application_to_many_people_are_one_queue(database):
     made, box = [], SqlMailbox(database)
     began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="app-1")
@@ -156,6 +158,7 @@ def test_pushes_of_one_application_to_many_people_are_one_queue(database):
     assert made.index("app-2") <= AHEAD
 
 
+@pytest.mark.slow
 def test_pushes_of_all_applications_of_one_developer_are_one_queue(database):
     made, box = [], SqlMailbox(database)
     began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="mallory")

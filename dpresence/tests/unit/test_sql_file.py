@@ -251,6 +251,7 @@ def test_an_erasure_while_somebody_reads_is_finished_at_the_next_sweep(directory
     assert left(path, "jane.the.erased") == []
 
 
+@pytest.mark.slow
 def test_the_log_of_a_killed_service_is_cleared_by_the_first_sweep(path):
     script = f"""
         import os, signal

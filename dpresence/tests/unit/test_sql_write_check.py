@@ -197,6 +197,7 @@ LIMITED = """
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_is_seen(tmp_path):
     script = textwrap.dedent(LIMITED).format(path=tmp_path / "presence.db")
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)

@@ -86,6 +86,7 @@ def test_it_ends_with_status_0_when_all_have_stopped(run: Callable[..., Run]) ->
     assert sorted(service.pids(r"has stopped \(exit status 0\)")) == sorted(service.pids("is ready"))
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_stop_in_time_is_killed(run: Callable[..., Run]) -> None:
     service = run(READY + "trap '' TERM; " + SLEEP, count=1, stop=0.3)
     eventually(lambda: service.pids("is ready"))
@@ -95,6 +96,7 @@ def test_a_worker_that_does_not_stop_in_time_is_killed(run: Callable[..., Run]) 
     assert service.log.count("a stack trace\n") == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_not_ready_in_time_is_killed_and_ends_the_start(run: Callable[..., Run]) -> None:
     service = run("trap '' USR2; " + SLEEP, start=0.2)
     assert service.wait() == 1
@@ -113,6 +115,7 @@ def test_a_later_one_that_fails_at_the_start_ends_all(run: Callable[..., Run], t
     assert service.pids(r"has stopped \(exit status 0\)") == service.pids("is ready") != []
 
 
+@pytest.mark.slow
 def test_workers_that_die_early_again_and_again_are_started_ever_later(run: Callable[..., Run]) -> None:
     service = run(READY + "sleep 0.1; exit 5", count=1)
     eventually(lambda: len(service.pids("died")) == 4)
@@ -120,6 +123,7 @@ def test_workers_that_die_early_again_and_again_are_started_ever_later(run: Call
     assert service.stop() == 0
 
 
+@pytest.mark.slow
 def test_all_are_replaced_one_after_the_other(run: Callable[..., Run], systemd: SystemdSocket) -> None:
     service = run(f"test -z $NOTIFY_SOCKET || exit 9; {READY} trap 'exit 0' TERM; {SLEEP}", count=3)
     eventually(lambda: len(service.pids("is ready")) == 3)
@@ -134,6 +138,7 @@ def test_all_are_replaced_one_after_the_other(run: Callable[..., Run], systemd: 
     assert "WATCHDOG=1" in systemd.received()
 
 
+@pytest.mark.slow
 def test_a_successor_that_dies_leaves_the_old_ones(run: Callable[..., Run], tmp_path: Path, systemd: SystemdSocket) -> None:
     service = run(f"test ! -e {tmp_path}/broken || exit 1; {READY} trap 'exit 0' TERM; {SLEEP}")
     eventually(lambda: len(service.pids("is ready")) == 2)

@@ -170,6 +170,7 @@ def test_an_error_after_the_suspension_closes_the_connection_after_the_answer(pa
     assert pair.events == ["slow", "answer", "closed 1011"]
 
 
+@pytest.mark.slow
 def test_more_bytes_than_one_read_takes_are_all_handled(pair: Pair) -> None:
     texts = [f"slow {number:03}" for number in range(100)]
     filler = ["x" * 120] * 700

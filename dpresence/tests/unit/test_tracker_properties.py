@@ -19,6 +19,7 @@ from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.errors import TooMany
 from dpresence.model import FeedEntry, Grant, GrantSet, Offset, Status
 from dpresence.settings import PresenceSettings
+from dpresence.tests.hypothesis_settings import UNTIMED
 from dpresence.tests.support import FakeClock, view_and_head
 
 SETTINGS = PresenceSettings(grace_seconds=15, feed_seconds=60, feed_entries=6, status_burst=10000)
@@ -282,8 +283,6 @@ class TrackerMachine(RuleBasedStateMachine):
             assert found == {name: (device.status, device.lost_at is None) for name, device in self.live(user).items()}
 
 
-@pytest.mark.parametrize("examples", [25, pytest.param(500, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("examples", [25, pytest.param(500, marks=pytest.mark.slow)])
 def test_any_order_of_events_is_seen_as_the_merge_rule_says(examples):
-    run_state_machine_as_test(
-        TrackerMachine, settings=settings(max_examples=examples, stateful_step_count=40, derandomize=True, deadline=None, database=None)
-    )
+    run_state_machine_as_test(TrackerMachine, settings=settings(UNTIMED, max_examples=examples, stateful_step_count=40, derandomize=True))

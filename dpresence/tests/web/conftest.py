@@ -58,7 +58,7 @@ def make_world(proof: ProofServer, tmp_path: Path) -> Iterator[Callable[..., Wor
         world.close()
 
 
-@pytest.fixture(params=[1, pytest.param(5, marks=pytest.mark.faults)], ids=["", "5 partitions"])
+@pytest.fixture(params=[1, pytest.param(5, marks=pytest.mark.slow)], ids=["", "5 partitions"])
 def pair(
     request: pytest.FixtureRequest,
     make_world: Callable[..., World],

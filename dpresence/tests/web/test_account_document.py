@@ -70,6 +70,7 @@ def fill(world: World, user: str, count: int) -> None:
         world.registry.backends.mailbox.enqueue([QueuedNotification(user, item, 86_400_000) for item in items], 10_000)
 
 
+@pytest.mark.slow
 def test_the_document_is_read_as_its_client_takes_it(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     user = granted(world, app, 120)
     fill(world, user, 1000)

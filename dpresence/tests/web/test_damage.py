@@ -64,6 +64,7 @@ def test_a_device_that_was_signed_out_without_a_signal_is_not_connected_again_by
     assert ann("GET", "/devices").json == {"devices": [], "paired": [], "known": []}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["feed", "view", "log"])
 def test_a_damaged_feed_is_rebuilt_and_its_application_gets_a_snapshot(world: World, client, key: str) -> None:
     app, other = world.application(), world.application()

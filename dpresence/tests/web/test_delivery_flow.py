@@ -149,6 +149,7 @@ def box(world: World, app: App, puid: str) -> Iterator[Box]:
     gevent.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_two_mebibytes_reach_a_device_that_acknowledges_and_reads_late(box: Box) -> None:
     sent = box.fill(800, LARGE)
     peer = box.peer(ack=True)
@@ -169,7 +170,7 @@ def test_two_mebibytes_reach_a_plain_device_and_are_discarded_as_they_leave(box:
     assert peer.silent() and not peer.connection.closed
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("ack", [True, False])
 def test_ten_thousand_come_in_order_and_once(box: Box, ack: bool) -> None:
     sent = box.fill(10_000)
@@ -189,6 +190,7 @@ def test_one_that_never_acknowledges_has_as_many_as_may_be_on_their_way_whatever
     assert MAX_UNACKNOWLEDGED - MAX_NOTIFICATIONS < len(found) == len(peer.channel.session.progress.sent) <= MAX_UNACKNOWLEDGED
 
 
+@pytest.mark.slow
 def test_one_that_acknowledges_only_the_first_page_has_the_others_later(box: Box) -> None:
     sent = box.fill(2_000)
     peer = box.peer(ack=True)

@@ -114,6 +114,7 @@ def test_it_takes_a_post_and_nothing_else(shared: World) -> None:
     assert refusal(shared.browser()("POST", "/__dev__/assertion", b"email=ann@example.org", **WITH_TOKEN))[1]["errno"] == 106
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("development", "loaded"), [("true", True), ("false", False)])
 def test_production_loads_neither_it_nor_pybrowserid(development: str, loaded: bool, tmp_path: object) -> None:
     ini = {"directory.url": "sqlite://", "identity.development": development}

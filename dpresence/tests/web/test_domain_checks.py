@@ -31,12 +31,14 @@ def state(world: World, app: App) -> tuple[bool, bool, int]:
     return application.valid_domain, application.active, application.failed_checks
 
 
+@pytest.mark.slow
 def test_a_domain_is_looked_at_once_a_week(world: World, app: App) -> None:
     assert pass_days(world, 6) == 0
     assert pass_days(world, 15) == 3
     assert state(world, app) == (True, True, 0)
 
 
+@pytest.mark.slow
 def test_after_a_failure_it_is_looked_at_daily_and_the_third_in_a_row_ends_it(world: World, app: App) -> None:
     puid, service = world.grant(ANN, app), world.followed(app)
     world.proof.answer = (404, "")
@@ -50,6 +52,7 @@ def test_after_a_failure_it_is_looked_at_daily_and_the_third_in_a_row_ends_it(wo
     assert [grant["puid"] for grant in grants] == [puid], "grants stay"
 
 
+@pytest.mark.slow
 def test_a_success_in_between_starts_the_count_anew(world: World, app: App, key: str) -> None:
     world.proof.answer = (200, "somebody else's key")
     pass_days(world, 8)

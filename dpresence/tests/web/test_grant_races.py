@@ -89,6 +89,7 @@ def move_and_prove(world: World, app: App) -> None:
 # -- very many
 
 
+@pytest.mark.slow
 def test_the_end_of_very_many_grants_lets_others_have_their_turn_and_visits_the_mailbox_seldom(
     world: World, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -183,6 +183,7 @@ SEEN_IN_GRACE = ("updates", "`GET .../presence`: status and `at`", "snapshot: en
 _without_device: dict[tuple[tuple[str, ...], bool, float], dict[str, str]] = {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ack", [True, False])
 @pytest.mark.parametrize("state", STATES)
 def test_everything_is_as_for_somebody_without_a_device(make_world: Callable[..., World], state: str, ack: bool) -> None:
@@ -226,6 +227,7 @@ def test_a_device_that_is_connected_and_offline_gets_them_all_the_same(make_worl
     assert [item["message"] for frame in scene.device.take() for item in frame["notifications"]] == ["still"]
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_to_who_is_shown_as_offline_while_the_application_measures_its_next_calls(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +247,7 @@ def test_nothing_is_sent_to_who_is_shown_as_offline_while_the_application_measur
     assert [item["message"] for frame in scene.device.take() for item in frame["notifications"]] == list("01234")
 
 
+@pytest.mark.slow
 def test_a_cancel_changes_nothing_at_a_device_while_the_application_measures_its_next_calls(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:

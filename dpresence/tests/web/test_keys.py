@@ -65,6 +65,7 @@ def recording(name: str, call: Callable[..., Any], asked: list[str]) -> Callable
     return recorded
 
 
+@pytest.mark.slow
 def test_every_way_to_be_wrong_takes_the_same_path(world: World, app: App, retired: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One look for the key's id, found or not, and nothing else; the times are printed."""
     directory, authenticate, asked = world.registry.backends.directory, world.services.api_keys.authenticate, list[str]()

@@ -155,7 +155,7 @@ CHANGES: dict[str, Callable[[Scene], object]] = {
 }
 
 
-@pytest.mark.parametrize("name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.faults) for name in CHANGES])
+@pytest.mark.parametrize("name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CHANGES])
 def test_a_change_is_reported_or_undone_wherever_its_process_is_killed(
     worlds: tuple[World, World], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -155,6 +155,7 @@ def test_a_date_is_written_as_in_the_language() -> None:
     }
 
 
+@pytest.mark.slow
 def test_every_page_is_rendered_in_each_language(world: World) -> None:
     ann = world.person(ANN)
     dev = world.person("dev@example.org")

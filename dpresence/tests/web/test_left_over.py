@@ -42,6 +42,7 @@ def later(world: World) -> None:
     world.services.notifications.sweep()
 
 
+@pytest.mark.slow
 def test_notifications_pushed_for_an_ended_grant_are_found_and_discarded(kept: tuple[World, Callable[[], Any]]) -> None:
     world, left = kept
     app = world.application()

@@ -32,6 +32,7 @@ def fill(world: World) -> None:
     devices[1].lose()
 
 
+@pytest.mark.slow
 def test_of_people_and_applications_that_are_deleted_no_key_is_left(on_redis, redis_server):
     fill(on_redis)
     assert len(redis_server.client.keys()) > 20

@@ -262,6 +262,7 @@ def test_while_the_tracker_is_away_no_counter_is_shown_rather_than_one_that_fell
 # -- what they cost
 
 
+@pytest.mark.slow
 def test_a_scrape_of_a_process_with_20000_devices_takes_less_than_20_ms_of_cpu(world: World) -> None:
     phone = world.device(ANN)
     channel = next(iter(world.services.hub.devices_of(phone.channel.session.user).values()))

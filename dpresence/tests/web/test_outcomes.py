@@ -204,6 +204,7 @@ def course(scene: Scene, hide: Callable[[Scene], None]) -> list[Any]:
     return json.loads(json.dumps(seen))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hide", [connected_offline, invisible])
 def test_a_hidden_person_looks_like_somebody_without_a_device(make_world: Callable[..., World], hide: Callable[[Scene], None]) -> None:
     there, away = course(Scene(make_world()), hide), course(Scene(make_world()), absent)

@@ -69,6 +69,7 @@ def test_the_owner_is_told_once_that_a_webhook_is_turned_off(make_world: Callabl
     assert len(server.mails[before:]) == 2, "turned off again"
 
 
+@pytest.mark.slow
 def test_a_developer_who_turns_a_webhook_on_again_and_again_causes_ten_mails_a_day(
     make_world: Callable[..., World], server: real.MailServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_developer_who_turns_a_webhook_on_again_and_again_causes_ten_mails_a_d
     assert len(server.mails[before:]) == ATTEMPTS_PER_DAY + 1, "one more after a tenth of a day"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mailbox", ["full", "slow"])
 @pytest.mark.usefixtures("impatient")
 def test_developers_whose_mailboxes_take_no_mail_now_delay_no_mail_to_others(
@@ -134,6 +136,7 @@ def test_an_owner_whose_address_is_an_encoded_word_is_sent_nothing(server: real.
         mail(server).send("=?utf-8?q?=0Ajoe?=@example.org", "Subject", "Text", "id")
 
 
+@pytest.mark.slow
 def test_a_mail_waits_until_the_mail_server_answers(
     make_world: Callable[..., World], server: real.MailServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -160,6 +163,7 @@ def test_a_mail_waits_until_the_mail_server_answers(
     assert len(server.mails) == before + 1
 
 
+@pytest.mark.slow
 def test_attempts_get_rarer_while_the_mail_server_is_down(make_world: Callable[..., World], server: real.MailServer) -> None:
     world = make(make_world, server)
     gone(world)
@@ -231,6 +235,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dpresence.mail.SECONDS", 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("security", "encrypted"), [("tls", True), ("none", False)])
 def test_mail_is_sent_by_tls_and_without_encryption(tmp_path: Path, security: str, encrypted: bool, request: pytest.FixtureRequest) -> None:
     server = real.MailServer(tmp_path, security)

@@ -35,6 +35,7 @@ def test_new_device_names_tell_an_application_no_more_than_the_rate(world: World
     assert visible(service) == 1 and seen(world, app) == "online"
 
 
+@pytest.mark.slow
 def test_pause_and_resume_tell_an_application_no_more_than_the_rate(world: World) -> None:
     app = world.application()
     world.grant(ANN, app)
@@ -64,6 +65,7 @@ def test_granting_anew_is_slowed_and_revoking_never(world: World) -> None:
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["online", "offline"])
 def test_two_processes_share_the_rate_and_keep_the_last_status(one: World, two: World, status: str) -> None:
     app = one.application()

@@ -100,6 +100,7 @@ def at_the_time_of(clock: FakeClock) -> Any:
     return patch.object(library, "datetime", Now)
 
 
+@pytest.mark.slow
 def test_a_large_snapshot_comes_in_pages_of_100(world: World, app: App, quiet: Endpoint) -> None:
     for number in range(101):
         world.grant(f"u{number}@example.org", app)

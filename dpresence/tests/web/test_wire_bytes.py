@@ -114,6 +114,7 @@ def recorder(make_world: Callable[..., World], tmp_path: Path, monkeypatch: pyte
     return Recorder(make_world(admin__emails=DEV, push__key_file=key_file(tmp_path)))
 
 
+@pytest.mark.slow
 def test_the_bytes_of_every_body_and_frame_are_those_recorded(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     operations(recorder)
     dev = session(recorder)

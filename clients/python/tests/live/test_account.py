@@ -62,6 +62,7 @@ def test_quiet_hours_are_set_and_removed(account):
     assert account.hours() == QuietHours(None, False)
 
 
+@pytest.mark.slow
 def test_a_grant_is_listed_with_what_its_application_sees_and_why_and_when_it_looked(application, person, account):
     puid = person.grant(application)
     application.service().close()

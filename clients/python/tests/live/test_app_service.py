@@ -21,6 +21,7 @@ from dpresence_client import (
 from .support import Follower, device_of, service_of, wait_until
 
 
+@pytest.mark.slow
 def test_it_sees_a_snapshot_and_then_each_update(application, person):
     puid = person.grant(application)
     with service_of(application) as app:
@@ -39,6 +40,7 @@ def test_it_sees_a_snapshot_and_then_each_update(application, person):
         assert dict(app.table) == {}
 
 
+@pytest.mark.slow
 def test_the_same_for_asyncio(application, person):
     puid = person.grant(application)
 

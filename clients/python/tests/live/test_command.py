@@ -66,6 +66,7 @@ def written(capsys):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 def test_login_connects_this_computer_and_status_shows_the_person_and_prints_their_notifications(application, person, home):
     puid = person.grant(application)
     with Running("login", "--device", "desk") as login:
@@ -138,6 +139,7 @@ def test_notify_answers_the_id_and_refuses_by_name(application, person, capsys, 
     assert caplog.records == [] and capsys.readouterr().err == "dpresence-client: errno 105: the API key is not valid\n"
 
 
+@pytest.mark.slow
 def test_an_application_is_registered_listed_and_deleted(capsys, home):
     token = home / "token"
     token.write_text(DEVELOPMENT_TOKEN)
@@ -204,6 +206,7 @@ def test_the_completion_of_a_shell_is_written(capsys):
     assert ended.value.code == 0 and "dpresence" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_simulated_people_are_seen_by_their_application(capsys, home):
     (home / "token").write_text(DEVELOPMENT_TOKEN)
     scenario = home / "scenario.toml"

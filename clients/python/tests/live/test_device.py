@@ -27,6 +27,7 @@ def test_it_sets_its_status(person):
     wait_until(lambda: statuses(person) == {})
 
 
+@pytest.mark.slow
 def test_many_changes_at_once_end_in_the_latest_one_and_close_nothing(person):
     with device_of(person) as device:
         for number in range(300):
@@ -105,6 +106,7 @@ def test_it_stops_when_it_is_signed_out_or_replaced(person, tmp_path):
         first.wait_closed()
 
 
+@pytest.mark.slow
 def test_wrong_credentials_stop_it(person):
     with pytest.raises(InvalidCredentials, match="errno 34") as refused:
         Device(person.origin, person.email, lambda: "wrong~secret").start()

@@ -77,6 +77,7 @@ def test_a_service_that_is_deactivated_ends_without_a_websocket_too(application,
         assert isinstance(follower.error, Deactivated)
 
 
+@pytest.mark.slow
 def test_a_service_returns_to_a_websocket_when_one_opens_again(application, origin, monkeypatch):
     monkeypatch.setattr(upgrades, "FIRST_SECONDS", 1.0)
     with service_of(application, origin=origin) as app:

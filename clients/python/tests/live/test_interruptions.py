@@ -17,6 +17,8 @@ from dpresence_client import FileStore, NotConnected, OutcomeUnknown, websocket
 
 from .support import Follower, device_of, service_of, wait_until
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 4
 
 

@@ -11,6 +11,7 @@ from dpresence.tests.support import DEVELOPMENT_TOKEN
 from bench import service as load
 
 
+@pytest.mark.slow
 def test_it_reports_what_a_development_service_took(service, tmp_path, monkeypatch, capsys):
     token = tmp_path / "token"
     token.write_text(DEVELOPMENT_TOKEN)

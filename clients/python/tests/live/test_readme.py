@@ -10,6 +10,7 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 
 from .support import wait_until
@@ -74,6 +75,7 @@ def test_the_program_with_asyncio(service, application, person, tmp_path):
         assert next(changes) == f"{puid} offline snapshot\n"
 
 
+@pytest.mark.slow
 def test_the_program_without_a_browser(service, application, person, tmp_path):
     with program(readme("begin_pairing"), service, application, tmp_path) as printed:
         answer(person, next(printed).split()[-1])

@@ -13,7 +13,7 @@ from dpresence.tests.live.warm import running
 
 from .support import Follower, service_of, wait_until
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 CHANGES = 6000
 RECEIVE_BYTES = 4096

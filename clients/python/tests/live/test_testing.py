@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parents[2]
 # as an integrator writes it
 TEST = """
@@ -35,6 +37,7 @@ def test_the_service_can_crash(dpresence_service):
 """
 
 
+@pytest.mark.slow
 def test_the_test_of_an_integrator_passes(tmp_path):
     (tmp_path / "test_club.py").write_text(TEST)
     # `make wheel` leaves metadata there that would load the plugin a second time; and the options of this run are not those of that one

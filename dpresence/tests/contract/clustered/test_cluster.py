@@ -77,6 +77,7 @@ def test_processes_that_reach_a_node_by_different_hosts_share_its_signals(cluste
     eventually(is_received)
 
 
+@pytest.mark.slow
 def test_settings_that_do_not_fit_the_server_or_the_first_start_are_refused(settings, cluster, redis_server):
     single = replace(settings, redis=replace(settings.redis, cluster=False))
     with pytest.raises(SettingError, match=r"redis\.urls \(127\.0\.0\.1:\d+/0\): must be one Redis 6\.2 or later, no cluster; this one is"):

@@ -18,7 +18,7 @@ from ..partitioned import Reader
 from ..tracker_values import SignalListener, connect, grant, seen
 from .steps import PARTITIONS, is_set, set_status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("cluster", [5000], indirect=True)

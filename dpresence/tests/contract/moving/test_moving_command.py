@@ -28,6 +28,7 @@ def test_the_command_moves_and_lists(processes, users, servers, names, command):
     assert command("move", "1", "--to", names[2]) == (1, [], f"dpresence: partition 1 is at {names[2]} already\n")
 
 
+@pytest.mark.slow
 def test_the_list_says_what_to_do_about_a_move_that_has_not_ended(processes, users, servers, names, mover_of, command):
     repeat = f"repeat `dpresence partitions move 1 --to {names[2]}` to finish it, or with `--to {names[1]}` to take it back"
     bring(processes[0], users)
@@ -44,6 +45,7 @@ def test_the_list_says_what_to_do_about_a_move_that_has_not_ended(processes, use
     assert command("list")[1][1] == f"1  {names[2]}"
 
 
+@pytest.mark.slow
 def test_the_list_and_the_check_say_what_to_do_about_a_restored_directory(processes, names, directory, mover_of, command, capsys):
     mover_of().move(MOVED, names[2])
     for tracker in processes:

@@ -17,6 +17,7 @@ from ..partitioned import Reader
 from .steps import MOVED, PARTITIONS, bring, expire_locks, keys, move_until, set_status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", ["the same", "back"])
 def test_a_mover_that_is_killed_at_any_step_leaves_one_place_and_a_second_call_repairs_it(
     processes, users, servers, names, directory, mover_of, again

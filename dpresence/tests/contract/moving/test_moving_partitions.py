@@ -90,6 +90,7 @@ def test_an_update_before_a_process_follows_the_move_reaches_its_readers(process
     eventually(lambda: reader.read() == 0 and len(reader.entries) == 1, 10)
 
 
+@pytest.mark.slow
 def test_a_partition_moves_there_and_back_and_there_again(processes, users, servers, names, mover_of):
     one, two = processes
     bring(one, users)

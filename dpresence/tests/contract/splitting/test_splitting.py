@@ -192,6 +192,7 @@ def test_a_damaged_record_is_repaired_afterwards(processes, users, redis_server,
     assert [two.status(user) for user in users] == ["online"] * len(users)
 
 
+@pytest.mark.slow
 def test_large_feeds_are_copied_completely(processes, splitter_of):
     one, two = processes
     users = [f"user-{number}" for number in range(1600)]

@@ -85,6 +85,7 @@ class Life:
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_everything_that_can_be_asked_is_the_same_after_a_split(settings, processes, splitter_of, seed):
     clocks = [FakeClock(), FakeClock()]
@@ -106,6 +107,7 @@ def test_everything_that_can_be_asked_is_the_same_after_a_split(settings, proces
         backends.close()
 
 
+@pytest.mark.slow
 def test_a_feed_is_trimmed_and_read_after_a_split_as_before(processes, users, splitter_of):
     one, two = processes
     bring(one, users)

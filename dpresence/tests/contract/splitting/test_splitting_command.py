@@ -19,6 +19,7 @@ def command(settings, directory, tmp_path, capsys):
     return partition_command(tmp_path / "presence.ini", capsys, settings)
 
 
+@pytest.mark.slow
 def test_the_command_splits_and_lists(processes, name, redis_server, command):
     assert command("list") == (0, [f"0  {name}"], "")
     status, (line,), error = command("split", "--into", "4")
@@ -35,6 +36,7 @@ def test_the_command_splits_and_lists(processes, name, redis_server, command):
     assert command("move", "1", "--to", name) == (1, [], f"dpresence: partition 1 is at {name} already\n")
 
 
+@pytest.mark.slow
 def test_the_list_says_what_to_do_about_a_split_that_has_not_ended(processes, users, name, redis_server, splitter_of, command, capsys):
     repeat = "repeat `dpresence partitions split --into N`"
     bring(processes[0], users)
@@ -94,6 +96,7 @@ def test_a_repeated_command_does_not_say_how_long_users_were_refused(processes, 
     assert line.endswith(" s since this call began. Set redis.partitions = 4 in every ini")
 
 
+@pytest.mark.slow
 def test_restoring_a_backup_from_before_the_split_says_what_is_first(processes, settings, name, splitter_of, command, tmp_path, capsys):
     folder = str(tmp_path / "backup")
     assert main(["--ini", command.ini, "backup", folder]) == 0
@@ -115,6 +118,7 @@ def test_restoring_a_backup_from_before_the_split_says_what_is_first(processes, 
     assert command("list") == (0, [f"{number}  {name}" for number in range(4)], "")
 
 
+@pytest.mark.slow
 def test_the_last_line_of_a_failure_names_the_cause(processes, users, redis_server, command):
     bring(processes[0], users)
     redis_server.client.execute_command("ACL", "SETUSER", "default", "-restore")

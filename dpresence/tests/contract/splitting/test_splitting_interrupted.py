@@ -184,6 +184,7 @@ def test_what_cannot_be_split_is_refused(processes, directory, splitter_of, name
         splitter_of().split(8)
 
 
+@pytest.mark.slow
 def test_a_database_from_before_the_split_lets_the_tracker_start_empty_with_a_second_call(
     settings, processes, users, redis_server, directory, splitter_of, caplog
 ):

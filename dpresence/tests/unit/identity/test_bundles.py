@@ -58,6 +58,7 @@ def test_both_keys_of_an_issuer_that_changes_keys_are_good_and_a_third_is_not() 
     assert refusal(certificate(by=key("other")) + "~" + assertion(), both) == "signature"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alg", "bits"), [*((alg, 2048) for alg in USER_ALGORITHMS), ("RS256", 2052)])
 def test_a_signature_without_its_leading_zeros_is_good(alg: str, bits: int) -> None:
     user = key("user", alg, bits)

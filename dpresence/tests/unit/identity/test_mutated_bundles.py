@@ -26,6 +26,8 @@ from dpresence.tests.support import EPOCH
 
 from .bundles import REASONS, USER_ALGORITHMS
 
+pytestmark = pytest.mark.slow
+
 GOAL_SECONDS = 0.02
 
 
@@ -96,7 +98,6 @@ def edit_json(rng: random.Random, text: str, _: list[str]) -> str:
 EDITS = [flip, flip, cut, repeat, splice, edit_json, edit_json]
 
 
-@pytest.mark.faults
 def test_twenty_thousand_mutations_let_nothing_pass_or_escape() -> None:
     rng, checked = random.Random(20_000), verifier()
     pool = [bundle(alg) for alg in USER_ALGORITHMS]

@@ -168,6 +168,7 @@ def test_an_access_token_that_is_no_header_is_not_sent_and_not_logged(provider, 
     assert not provider.asked
 
 
+@pytest.mark.slow
 def test_a_fetch_ends_in_time_whatever_the_provider_does():
     child = """
         from gevent import monkey; monkey.patch_all()

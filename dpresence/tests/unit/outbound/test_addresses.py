@@ -67,6 +67,7 @@ def test_a_listener_inside_sees_no_connection():
     assert requests == []
 
 
+@pytest.mark.slow
 def test_a_name_that_changes_after_the_lookup_is_fetched_where_it_was(fetch, certificates):
     with peer(says(ok(b"the-key")), certificates / "good.pem") as (https, _):
         done = fetch(https, https, answers=[["127.0.0.1"], ["127.0.0.2"]])
@@ -99,6 +100,7 @@ def test_a_developer_whose_webhook_leads_to_a_name_of_the_operators_network_lear
     assert "/hook" not in caplog.text
 
 
+@pytest.mark.slow
 def test_nobody_learns_by_the_time_of_an_answer_whether_a_name_of_the_operators_network_exists(monkeypatch):
     monkeypatch.setattr("dpresence.public_fetcher.FAILED_LOOKUP_SECONDS", 0.5)
 

@@ -15,6 +15,7 @@ from .peers import details, failure, hangs, hangs_after, ok, peer, says, says_ag
 REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/latest/meta-data\r\nContent-Length: 0\r\n\r\n"
 
 
+@pytest.mark.slow
 def test_a_redirect_is_not_followed(fetch, refused):
     with peer(says(ok(b"secret"))) as (inside, requests), peer(says(REDIRECT % inside)) as (http, _):
         assert fetch.result(refused, http) == failure("status")

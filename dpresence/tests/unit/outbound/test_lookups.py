@@ -86,6 +86,7 @@ def threads() -> int:
 # -- names that get no answer
 
 
+@pytest.mark.slow
 def test_names_that_get_no_answer_hold_up_no_look_up_of_anybody_else(names: NameServer) -> None:
     gevent.socket.getaddrinfo("localhost", 80)  # starts the thread that it needs
     before, open_before = threads(), len(os.listdir("/proc/self/fd"))
@@ -104,6 +105,7 @@ def test_names_that_get_no_answer_hold_up_no_look_up_of_anybody_else(names: Name
     eventually(lambda: len(os.listdir("/proc/self/fd")) <= open_before + 1)  # none is waited for any more
 
 
+@pytest.mark.slow
 def test_a_developer_has_two_proofs_under_way_and_leaves_the_others_theirs(names: NameServer) -> None:
     outbound = DomainProofs(OutboundSettings(timeout_seconds=SECONDS))
 
@@ -124,6 +126,7 @@ def test_a_developer_has_two_proofs_under_way_and_leaves_the_others_theirs(names
     assert not outbound._slots._of_owner, "nobody is remembered"
 
 
+@pytest.mark.slow
 def test_the_service_s_own_looks_are_never_slowed_down_and_take_nobodys_slot(names: NameServer) -> None:
     outbound = DomainProofs(OutboundSettings(timeout_seconds=SECONDS))
     many = [gevent.spawn(details, outbound) for _ in range(FETCHES_IN_FLIGHT + 5)]
@@ -133,6 +136,7 @@ def test_the_service_s_own_looks_are_never_slowed_down_and_take_nobodys_slot(nam
     assert {one.get() for one in many} == {"timeout"}
 
 
+@pytest.mark.slow
 def test_developers_whose_domains_never_answer_hold_up_no_proof_of_another(names: NameServer) -> None:
     names.addresses["good.example.org"] = "10.0.0.1"
     outbound = DomainProofs(OutboundSettings(timeout_seconds=5))

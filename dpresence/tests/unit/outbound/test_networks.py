@@ -52,6 +52,7 @@ def answers_on_ipv6(port: int) -> Iterator[None]:
         thread.join(PATIENCE_SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["silent", "refuses"])
 def test_the_next_address_is_tried_where_the_first_does_not_answer(fetch, refused: int, first: str) -> None:
     if first == "silent":
@@ -76,6 +77,7 @@ def test_the_log_has_every_address_that_was_tried_and_why_it_failed(refused: int
     assert message == f"the proof of {DOMAIN} failed: refused: {tried}; outbound.http_proof is false"
 
 
+@pytest.mark.slow
 def test_addresses_that_all_do_not_answer_are_over_in_time(fetch) -> None:
     with silent() as port:
         assert fetch.result(port, port, answers=[["127.0.0.1"] * 8], timeout_seconds=1.2) == failure("timeout")

@@ -130,6 +130,7 @@ def test_a_loopback_domain_that_refuses_says_that_nothing_listens(fetch, refused
     assert fetch.result(refused, refused, domain=f"localhost:{refused}", allow_loopback=True) == failure("refused")
 
 
+@pytest.mark.slow
 def test_a_fetch_for_which_no_slot_becomes_free_is_slowed_down(monkeypatch):
     outbound = DomainProofs(OutboundSettings(timeout_seconds=1))
     monkeypatch.setattr(outbound, "_slots", Slots(0, 1))
