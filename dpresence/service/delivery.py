@@ -212,18 +212,24 @@ class Delivery:
         after = min(channel.session.progress.position for channel in channels)
         page = self._mailbox.pending(user, after, MAX_NOTIFICATIONS)
         shown = self._deliverable_domains(user, {waiting.notification.puid for waiting in page})  # read last, as a grant may have ended
+        not_discarded = frozenset(self._written.get(user, ()))  # before this page is written to any device
         following = []
         for channel in channels:
             behind = channel.session.progress.position == after
-            if not behind or (self._offer(user, channel, page, shown) and _more(page, channel.session.progress.position)):
+            if not behind or (self._offer(user, channel, page, shown, not_discarded) and _more(page, channel.session.progress.position)):
                 following.append(channel)
         return following
 
-    def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str]) -> bool:
-        """Send a channel those notifications of a page that fit and were not sent yet; return whether it accepted them."""
+    def _offer(
+        self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str], not_discarded: Collection[str]
+    ) -> bool:
+        """Send a channel those notifications of a page that fit and were not sent yet; return whether it accepted them.
+
+        :param not_discarded: ids that were sent to a device without acknowledgements before, and are still to be discarded.
+        """
         if not page:
             return True
-        progress, not_discarded = channel.session.begin_progress(), self._written.get(user, ())
+        progress = channel.session.begin_progress()
         page_part = page[: channel.room_for([waiting.notification for waiting in page])]
         for position, item in page_part:
             if item.puid not in shown:
@@ -251,8 +257,9 @@ class Delivery:
         self._discards.request(user)
 
     def _discard_written(self, user: str) -> None:
-        """Discard notifications written to devices without acknowledgements."""
-        written = self._written[user]
+        """Discard notifications written to devices without acknowledgements, if the previous call has left any."""
+        if not (written := self._written.get(user)):
+            return
         ids = sorted(written)
         self.acknowledge(user, ids)
         written.difference_update(ids)

@@ -109,8 +109,10 @@ class Devices:
 
     def update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
         """Update a device's status; return False without a change if the device has another connection now."""
-        self._changes[status] += 1
-        return self._grants.apply(user, lambda grants: self._tracker.update(user, device, connection, status, grants))
+        done = self._grants.apply(user, lambda grants: self._tracker.update(user, device, connection, status, grants))
+        if done:
+            self._changes[status] += 1
+        return done
 
     def can_begin_update(self, user: str) -> bool:
         """Return whether ``begin_update`` can be called for this user: the tracker waits for a store, and no grants have to be loaded."""
@@ -140,7 +142,8 @@ class Devices:
             self._grants.invalidate(user)
             done(None)
         else:
-            self._changes[status] += 1
+            if result is True:
+                self._changes[status] += 1
             done(result)
 
     def try_update_status(self, user: str, device: str, connection: str, status: Status) -> bool:

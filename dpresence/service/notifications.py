@@ -102,7 +102,8 @@ class Notifications:
         accepted = self._accept(application, [(grants[item.puid], item) for item in known])
         followed = [each for each, item in zip(accepted, known, strict=True) if item.outcome]
         self._store_followed(application, accepted, followed)
-        self._outcomes.record_end(application.id, [each.replaced for each in accepted if each.replaced], "replaced")
+        if replaced := [each.replaced for each in accepted if each.replaced]:
+            self._retries.run(("replaced", replaced[0]), partial(self._outcomes.record_end, application.id, replaced, "replaced"))
         self._send(accepted)
         results = iter(accepted)
         return [answer(item, next(results) if item.puid in grants else None) for item in items]
@@ -117,7 +118,8 @@ class Notifications:
             self._outcomes.unfollow(application.id, followed)
             raise
         if followed:
-            self._outcomes.record_positions(application.id, followed)
+            key = ("positions", followed[0].notification.id)
+            self._retries.run(key, partial(self._outcomes.record_positions, application.id, followed))
 
     def cancel(self, application: Application, puid: str, id_: str) -> None:
         """Cancel a notification. Nothing shows whether it waited, was delivered, or was never sent.
@@ -172,6 +174,8 @@ class Notifications:
 
     def _store(self, application: Application, accepted: Sequence[Accepted]) -> None:
         queued = [each for each in accepted if each.ttl_ms]
+        for each in (each for each in accepted if not each.ttl_ms):
+            each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until)
         new = [
             QueuedNotification(
                 each.grant.user, each.notification, each.ttl_ms, each.shown_until, application.domain, each.grant.paused, each.control
@@ -188,9 +192,6 @@ class Notifications:
         wanted = [(item, each.position, each.urgency) for item, each in zip(new, queued, strict=True) if each.is_pushed]
         if wanted:
             self._retries.run(("push", wanted[0][0].notification.id), partial(self._pushes.add, application.id, wanted))
-        for each in accepted:
-            if not each.ttl_ms:
-                each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until)
         if queued:
             self._retries.run(queued[0].notification.id, partial(self._check_grants, application.id, queued))
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from dpresence.tests.support import FakeConnection
+from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, say
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -88,8 +91,11 @@ def test_all_connected_devices_get_it_and_the_first_acknowledgement_settles_it(w
     assert messages(first_frame(world, ack=True, device="laptop")) == []
 
 
-def test_the_first_send_to_a_device_without_ack_settles_it(world: World, app: App, puid: str) -> None:
-    careful, plain = first_frame(world, ack=True, device="phone"), first_frame(world, device="laptop")
+@pytest.mark.parametrize("first", ["phone", "laptop"])
+def test_the_first_send_to_a_device_without_ack_settles_it(world: World, app: App, puid: str, first: str) -> None:
+    order = ("phone", "laptop") if first == "phone" else ("laptop", "phone")
+    channels = {device: first_frame(world, device=device, ack=device == "phone") for device in order}
+    careful, plain = channels["phone"], channels["laptop"]
     world.notify(app, {"puid": puid, "message": "both"})
     assert (messages(careful), messages(plain)) == (["both"], ["both"])
     careful.lose()
@@ -120,3 +126,17 @@ def test_they_come_in_the_order_in_which_they_were_sent(world: World, app: App, 
     for number in range(5):
         world.notify(app, {"puid": puid, "message": str(number)})
     assert messages(first_frame(world)) == ["0", "1", "2", "3", "4"]
+
+
+def test_what_two_devices_without_ack_take_at_different_times_is_discarded_once(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    late, later = world.device(ANN, device="phone"), []
+    monkeypatch.setattr(late, "when_sent", later.append)
+    quick = world.device(ANN, device="laptop")
+    held = Held(monkeypatch, world.registry.backends.mailbox, "discard_received")
+    world.notify(app, {"puid": puid, "message": "both"})
+    held.overtake(held.reached.wait, lambda: later[0]())
+    world.settle()
+    assert messages(late) == messages(quick) == ["both"]
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

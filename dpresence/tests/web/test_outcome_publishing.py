@@ -92,6 +92,22 @@ def test_the_job_goes_on_after_an_application_for_which_a_backend_is_unavailable
     assert told(scene, scene.app) == ["expired"]
 
 
+@pytest.mark.parametrize("method", ["place_followed", "publish_outcomes"])
+def test_a_stored_notification_is_sent_also_while_its_outcomes_cannot_be_recorded(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    scene.notify(topic="move", outcome=True)
+    scene.device.take()
+    with monkeypatch.context() as patch:
+        busy(scene, patch, method, scene.app)
+        sent = scene.notify(topic="move", outcome=True)[0]
+        assert (sent["result"], sent["delivered"]) == ("OK", True)
+        assert [each["id"] for frame in scene.device.take() for each in frame["notifications"]] == [sent["id"]]
+    scene.world.services.retries.flush()
+    assert scene.device.receive({"action": "ack", "notifications": [sent["id"]]}) == {"result": "OK"}
+    assert told(scene, scene.app) == ["replaced", "delivered"]
+
+
 def test_a_flood_that_ends_at_once_delays_no_outcome_of_another_application(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dpresence.service.outcomes.PAGE", 10)
     other, puid = another(scene)
