@@ -24,7 +24,7 @@ class DeliveryProgress:
 
     :ivar position: position of the last notification that was sent or skipped.
     :ivar sent: ids of notifications in flight: not acknowledged, or, for a plain device, not accepted by the kernel yet.
-    :ivar skipped: position of the first skipped notification, by the PUID of a paused grant.
+    :ivar skipped: position of the first skipped notification, by the PUID of a grant that is paused or whose application is not active.
     :ivar stalled: the next page waits until the send buffer is empty.
     """
 

@@ -1,4 +1,4 @@
-"""Updates of a signed-in device: on the fast path, in order on the ordinary one, and pending ones (docs/protocol.md, section 3)."""
+"""Updates of a signed-in device: at once in the event loop or in a greenlet, in order, and pending ones (docs/protocol.md, section 3)."""
 
 from __future__ import annotations
 

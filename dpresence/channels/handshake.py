@@ -1,4 +1,4 @@
-"""The websocket handshake (RFC 6455, 4.2): checks of the request, admission, and the application's view, all before the 101."""
+"""Requests for the application, and the websocket handshake (RFC 6455, 4.2): checks, admission, and the view, all before the 101."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger("dpresence.server")
 
 
 class WebsocketHandler(HttpHandler):
-    """Serves HTTP, and upgrades a request to a channel if its view has called ``environ["wsgi.websocket"].open``.
+    """Has the application answer each request, and upgrades one to a channel if its view has called ``environ["wsgi.websocket"].open``.
 
     If the view answers otherwise, its response is sent as plain HTTP. A view that has called ``environ["wsgi.stream"]()``, and ``open`` of
     the connection that this returns, is answered by that connection.

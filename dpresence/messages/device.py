@@ -17,7 +17,7 @@ from .known_devices import Kind, Label
 class StatusUpdate(Frame, kw_only=True):
     """A status update from a device (section 3).
 
-    :param email: the address that the assertion proves.
+    :param email: the address of the account, in every frame; an assertion must prove it.
     :param assertion: an assertion, a ticket or a device credential. The first frame needs it; later frames may omit or repeat it.
     :param device: name of the device, which the first frame fixes. Without it the device is nameless.
     :param ack: this device acknowledges notifications. Has effect in the first frame.
@@ -53,7 +53,7 @@ class Acknowledge(Frame, kw_only=True):
 class DeviceHeartbeat(Struct, forbid_unknown_fields=True, kw_only=True):
     """A heartbeat of a device that holds no socket (section 3).
 
-    :param email: the address that the assertion proves.
+    :param email: the address of the account, in every frame; an assertion must prove it.
     :param assertion: a ticket, a device credential, or an assertion.
     :param device: name of the device.
     :param lease: seconds for which the device is connected without another heartbeat.

@@ -108,7 +108,7 @@ class Devices:
             raise
 
     def update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
-        """Update a device's status; return False without a change if the device has another connection now."""
+        """Update a device's status; return False without a change if it has another connection or none; see ``Tracker.update``."""
         done = self._grants.apply(user, lambda grants: self._tracker.update(user, device, connection, status, grants))
         if done:
             self._changes[status] += 1

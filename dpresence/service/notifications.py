@@ -175,7 +175,7 @@ class Notifications:
     def _store(self, application: Application, accepted: Sequence[Accepted]) -> None:
         queued = [each for each in accepted if each.ttl_ms]
         for each in (each for each in accepted if not each.ttl_ms):
-            each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until)
+            each.queue_size = self._mailbox.queue_size(each.grant.user, each.grant.puid, each.shown_until)
         new = [
             QueuedNotification(
                 each.grant.user, each.notification, each.ttl_ms, each.shown_until, application.domain, each.grant.paused, each.control

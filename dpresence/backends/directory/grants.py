@@ -63,7 +63,7 @@ class GrantStore(ABC):
     def change_grant(self, appid: str, user: str, changes: Mapping[str, Any], now: int, requester: Requester | None = None) -> Grant | None:
         """Change fields of a grant; return the changed grant, None if there is none.
 
-        :param changes: new values of ``paused``, the user's own pause, ``shows``, ``until`` and ``hours``.
+        :param changes: new values of ``paused``, the user's own pause, ``shows``, ``push``, ``until`` and ``hours``.
         :param now: the time at which quiet hours are looked at, and the new ``since`` if this ends a pause.
         """
 

@@ -167,7 +167,7 @@ class Mailbox(Inbox, ControlledMailbox):
         """Return the subset of ``ids`` that are still to be delivered to a user."""
 
     @abstractmethod
-    def waiting(self, user: str, puid: str, shown_until: int) -> int:
+    def queue_size(self, user: str, puid: str, shown_until: int) -> int:
         """Return the size of a queue as its application sees it.
 
         :param shown_until: see ``QueuedNotification``.

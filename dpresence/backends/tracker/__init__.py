@@ -87,7 +87,7 @@ class Tracker(FeedStore):
 
     @abstractmethod
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, sign_in_revision: int = 0) -> bool:
-        """Change a device's status; return False without a change if another connection owns the device.
+        """Change a device's status; return False without a change if the device has another connection, was signed out, or is not known.
 
         :param sign_in_revision: revision of the account when the connection signed in again, 0 if it did not.
         """

@@ -58,7 +58,7 @@ def settle(backend: Mailbox, user: str, ids: list[str], offline_to: Any = (), at
 
 
 def waiting(backend: Mailbox, puid: str = "puid-of-app-1", user: str = "jane", shown_until: int = SHOWN_NOW) -> int:
-    return backend.waiting(user, puid, shown_until)
+    return backend.queue_size(user, puid, shown_until)
 
 
 KEPT: InboxRecord = {"user": "jim", "position": 5, "notification": asdict(note("a")), "domain": "", "read": False, "held_until": None}
@@ -70,7 +70,7 @@ CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "enqueue": lambda it: it.enqueue([one("a")], 100),
     "pending": lambda it: it.pending("jane", 0, 10),
     "undelivered_ids": lambda it: it.undelivered_ids("jane", ["a"]),
-    "waiting": lambda it: it.waiting("jane", "puid-of-app-1", SHOWN_NOW),
+    "queue_size": lambda it: it.queue_size("jane", "puid-of-app-1", SHOWN_NOW),
     "first_position": lambda it: it.first_position("jane", "puid-of-app-1"),
     "discard_received": lambda it: it.discard_received("jane", ["a"], (), NOW),
     "cancel": lambda it: it.cancel("jane", "puid-of-app-1", "a"),

@@ -95,7 +95,7 @@ def test_names_of_one_grant_beside_those_of_another_that_is_trimmed_first(backen
 def test_a_limit_that_was_lowered(backend):
     backend.enqueue([large(f"low-{n}", 0) for n in range(900)], 1000)
     assert backend.enqueue([large("lower", 0)], 10)[0].size == 10
-    assert backend.waiting("accomplice", "puid-0", SHOWN_NOW) == 10
+    assert backend.queue_size("accomplice", "puid-0", SHOWN_NOW) == 10
     push(backend, *[large(f"again-{n}", 0) for n in range(100)])
 
 
@@ -120,7 +120,7 @@ def test_counting_and_paging_through_everybody(backend):
     while page := backend.queues(after, 500):
         found, after = found + len(page), page[-1]
     assert found == APPLICATIONS + USERS
-    assert backend.waiting("accomplice", "puid-1", 0) <= 100
+    assert backend.queue_size("accomplice", "puid-1", 0) <= 100
 
 
 def test_the_end_of_all_grants(backend):

@@ -142,7 +142,7 @@ def test_counting_a_hundred_queues_in_one_batch(backend, redis_server):
         gevent.sleep(0.002)
 
     def act():
-        counts = [gevent.spawn(backend.waiting, f"user-{queue}", f"puid-{queue}", NOW) for queue in QUEUES]
+        counts = [gevent.spawn(backend.queue_size, f"user-{queue}", f"puid-{queue}", NOW) for queue in QUEUES]
         gevent.joinall(counts, timeout=60, raise_error=True)
         assert {count.value for count in counts} == {0}
 
@@ -170,4 +170,4 @@ def test_a_page_and_its_acknowledgement_over_a_hundred_queues_of_a_person_with_v
         assert backend.discard_received("one", ids[:100], paused, NOW) == backend.discard_received("one", ids[100:200], None, NOW) == 100
 
     check_longest_script(redis_server, prepare, act)
-    assert [backend.waiting("one", f"puid-{n}", 0) for n in QUEUES] == [9] * 100
+    assert [backend.queue_size("one", f"puid-{n}", 0) for n in QUEUES] == [9] * 100

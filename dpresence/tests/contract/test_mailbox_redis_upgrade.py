@@ -70,7 +70,7 @@ def test_earlier_entries_come_first_in_their_order_and_uncut(earlier, backend):
     [
         (lambda it: it.pending("jane", 0, 3), 350),
         (lambda it: it.discard_received("jane", ["7", "8"], (), NOW) == 2 or pytest.fail("not settled"), 348),
-        (lambda it: it.waiting("jane", "puid-of-app-1", 0) == 350 or pytest.fail("not counted"), 350),
+        (lambda it: it.queue_size("jane", "puid-of-app-1", 0) == 350 or pytest.fail("not counted"), 350),
         (lambda it: it.undelivered_ids("jane", ["7"]) == {"7"} or pytest.fail("not there"), 350),
         (lambda it: it.purge_grants([grant()]) == 350 or pytest.fail("not purged"), 0),
         (lambda it: it.purge("jane") == 350 or pytest.fail("not purged"), 0),

@@ -74,7 +74,7 @@ def test_the_delivery_to_many_people_takes_nothing_of_the_share_of_a_developer(d
 BY_A_DEVELOPER = {
     "enqueue": lambda it: it.enqueue([mailbox.one("o-1", "jane")], 100),
     "cancel": lambda it: it.cancel("jane", "puid-1", "o-1"),
-    "waiting": lambda it: it.waiting("jane", "puid-1", 0),
+    "queue_size": lambda it: it.queue_size("jane", "puid-1", 0),
     "pending": lambda it: it.pending("jane", 0, 10),
     "first_position": lambda it: it.first_position("jane", "puid-1"),
     "purge_grants": lambda it: it.purge_grants([GRANT]),

@@ -60,7 +60,7 @@ class SqlGrants(GrantStore):
             raise NotFound
         if domain is not None:
             _refuse_changed(application, domain)
-        present = GRANTS.find(connection, *_between(grant.appid, grant.user))
+        present = GRANTS.find(connection, *_of_pair(grant.appid, grant.user))
         if present is not None:
             return present
         now = self.database.now(connection)
@@ -73,7 +73,7 @@ class SqlGrants(GrantStore):
 
     @reading(key=_by_user)
     def grant(self, connection: Connection, appid: str, user: str) -> Grant | None:
-        return GRANTS.find(connection, *_between(appid, user))
+        return GRANTS.find(connection, *_of_pair(appid, user))
 
     @reading()
     def grants_by_puid(self, connection: Connection, appid: str, puids: Sequence[str]) -> dict[str, Grant]:
@@ -120,7 +120,7 @@ class SqlGrants(GrantStore):
         self, connection: Connection, appid: str, user: str, changes: Mapping[str, Any], now: int, requester: Requester | None = None
     ) -> Grant | None:
         account = lock_account(connection, user, requester)
-        grant = GRANTS.lock_for_update(connection, *_between(appid, user))
+        grant = GRANTS.lock_for_update(connection, *_of_pair(appid, user))
         if account is None or grant is None:
             return None
         others = {name: value for name, value in changes.items() if name != "paused"}
@@ -134,7 +134,7 @@ class SqlGrants(GrantStore):
     @transaction(key=_by_user)
     def revoke(self, connection: Connection, appid: str, user: str, requester: Requester | None = None) -> Grant | None:
         lock_account(connection, user, requester)
-        grant = GRANTS.lock_for_update(connection, *_between(appid, user))
+        grant = GRANTS.lock_for_update(connection, *_of_pair(appid, user))
         if grant is not None:
             GRANTS.delete(connection, grants.c.puid == grant.puid)
             outbox.add_change_of_grant(connection, "revoked", grant)
@@ -165,5 +165,5 @@ def _refuse_changed(application: Application, domain: str) -> None:
         raise NotActive
 
 
-def _between(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _of_pair(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return grants.c.appid == appid, grants.c.user == user

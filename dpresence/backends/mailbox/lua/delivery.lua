@@ -109,7 +109,7 @@ function operations.undelivered_ids(user, ids)
 end
 
 -- Return the size of a queue as its application sees it.
-function operations.waiting(user, puid, shown_until)
+function operations.queue_size(user, puid, shown_until)
   -- Otherwise expired received entries would be subtracted twice.
   local left, size = queues.tidy(user, puid, 0, math.huge, MAX_DISCARDED_FIRST)
   return left and size - call('ZCOUNT', key(queues.RECEIVED, puid), '-inf', '(' .. number(shown_until)) or TIDY_FIRST

@@ -155,8 +155,8 @@ class RedisMailbox(RedisInbox, Mailbox):
     def undelivered_ids(self, user: str, ids: Collection[str]) -> set[str]:
         return {name for some in slices(list(ids)) for name in self._call("undelivered_ids", (user,), user, some)}
 
-    def waiting(self, user: str, puid: str, shown_until: int) -> int:
-        return cast("int", self._tidied("waiting", {(user, puid): 0}, _NO_LIMIT, user, puid, shown_until))
+    def queue_size(self, user: str, puid: str, shown_until: int) -> int:
+        return cast("int", self._tidied("queue_size", {(user, puid): 0}, _NO_LIMIT, user, puid, shown_until))
 
     def count_undelivered(self, after: Queue, limit: int) -> tuple[int, Queue | None]:
         count, last = self._call("count_undelivered", (), f"{after.user} {after.puid}", min(limit, MAX_PER_OPERATION))
@@ -245,7 +245,7 @@ def _weight(operation: Operation) -> int:
         return 2 * cast("int", arguments[2])
     if name in ("tidy", "purge_queues"):
         return MAX_PER_OPERATION + len(arguments[0])
-    light = {"ping": 1, "first_position": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT, "cancel": _ENQUEUE_WEIGHT}
+    light = {"ping": 1, "first_position": 1, "queue_size": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT, "cancel": _ENQUEUE_WEIGHT}
     return light.get(name, MAX_PER_OPERATION)
 
 

@@ -127,7 +127,7 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         return set(connection.scalars(select(table.c.id).where(table.c.user == user, table.c.id.in_(ids))))
 
     @reading()
-    def waiting(self, connection: Connection, user: str, puid: str, shown_until: int) -> int:
+    def queue_size(self, connection: Connection, user: str, puid: str, shown_until: int) -> int:
         now = self.database.now(connection)
         mine = [(each.c.user == user, each.c.puid == puid, each.c.expires_at > now) for each in _BOTH]
         counts = [select(func.count()).where(*mine[0]), select(func.count()).where(*mine[1], received_unseen.c.taken_at >= shown_until)]
