@@ -51,6 +51,13 @@ local function remove(user, ids)
   return count
 end
 
+-- Delete what is left of a user who has no entries that are shown. Some of their keys may have been lost.
+local function remove_rest(user)
+  call('ZREM', inboxes, user)
+  call('DEL', key('unread', user))
+  if call('EXISTS', key('holds', user)) == 0 then call('DEL', key('kept', user)) end
+end
+
 local function remove_from_held(user, puid, ids) -- of held entries, without their content
   if #ids == 0 then return end
   call('ZREM', key('held', puid), unpack(ids))
@@ -213,7 +220,7 @@ function operations.sweep_inboxes(age)
     local ids = call('ZRANGEBYSCORE', key('inbox', user), '-inf', oldest, 'LIMIT', 0, MAX_PER_OPERATION)
     count = count + remove(user, ids)
     local next = call('ZRANGE', key('inbox', user), 0, 0, 'WITHSCORES')[2]
-    if next then call('ZADD', inboxes, next, user) end
+    if next then call('ZADD', inboxes, next, user) else remove_rest(user) end
   end
   return { count, #due > 0 or #expired > 0 }
 end
@@ -224,15 +231,21 @@ function operations.purge_inbox(user)
   local ids = call('ZRANGE', key('holds', user), 0, MAX_PER_OPERATION - 1)
   remove(user, shown)
   for _, id in ipairs(ids) do
-    local _, puid = parts(call('HGET', key('kept', user), id))
-    drop_held(user, puid, { id })
+    local value = call('HGET', key('kept', user), id)
+    if value then
+      drop_held(user, select(2, parts(value)), { id })
+    else
+      call('ZREM', key('holds', user), id)
+    end
   end
-  return { 0, #shown == MAX_PER_OPERATION or #ids == MAX_PER_OPERATION }
+  local more = #shown == MAX_PER_OPERATION or #ids == MAX_PER_OPERATION
+  if not more then remove_rest(user) end
+  return { 0, more }
 end
 
 local function record(user, id, position)
   local value = call('HGET', key('kept', user), id)
-  if not value then return nil end
+  if not (value and position) then return nil end
   local ends, _, domain, text = parts(value)
   return { user, tonumber(position), text, domain, ends == 0 and not call('ZSCORE', key('unread', user), id), ends }
 end
