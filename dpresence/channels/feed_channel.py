@@ -147,7 +147,10 @@ class FeedChannel(JsonChannel):
 
     def _send_new_outcomes(self) -> None:
         self._outcomes_requested = False
-        self._catch_up(self._send_outcomes)
+        try:
+            self._send_outcomes()
+        except BackendUnavailable:  # of the directory, which the updates do not need
+            self._check_at = self._clock.monotonic()  # at the next tick
 
     def _send_outcomes(self) -> None:
         while self._outcome_position is not None and not self.connection.closed:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dpresence.errors import BackendUnavailable
 from dpresence.tests.web.streams import FakeStream, poll, stream
 from dpresence.tests.web.support import App, World, refusal
 
@@ -39,6 +40,10 @@ class Sender:
 @pytest.fixture
 def sender(world: World, app: App) -> Sender:
     return Sender(world, app)
+
+
+def away(*_: object) -> None:
+    raise BackendUnavailable
 
 
 def told(events: list[Any]) -> list[tuple[str, str]]:
@@ -106,6 +111,34 @@ def test_an_outcome_between_the_look_and_the_wait_is_the_answer(sender: Sender, 
     monkeypatch.setattr(outcomes, "read", read_then_tell)
     status, frame = sender.stream(f"?since={cursor}&outcomes=&wait=9").answer
     assert (status, [entry["id"] for entry in frame["outcomes"]]) == (200, ids)
+
+
+def test_a_database_that_is_away_ends_no_stream_and_its_outcomes_come_afterwards(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed = sender.stream("?outcomes=")
+    with monkeypatch.context() as patch:
+        patch.setattr(sender.world.services.outcomes, "read", away)
+        sender.world.advance(60)
+        one = sender.acknowledged()
+        new = sender.stream("?outcomes=")
+        sender.device.receive({"email": ANN, "status": "unavailable"})
+        sender.world.advance(2)
+        assert (followed.code, new.code) == (None, None)
+        events = followed.take_events()
+        assert told(events) == [] and any("updates" in event.data for event in events)
+    sender.world.advance(1)
+    assert told(followed.take_events()) == told(new.take_events()) == [(one, "delivered")]
+
+
+def test_a_poll_that_waits_while_the_database_is_away_is_answered_afterwards(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    cursor = sender.poll("?wait=0")["cursor"]
+    waiting = sender.stream(f"?since={cursor}&outcomes=&wait=9")
+    with monkeypatch.context() as patch:
+        patch.setattr(sender.world.services.outcomes, "read", away)
+        one = sender.acknowledged()
+        assert waiting.written == b""
+    sender.world.advance(1)
+    status, frame = waiting.answer
+    assert (status, [entry["id"] for entry in frame["outcomes"]]) == (200, [one])
 
 
 def test_a_cursor_of_outcomes_has_a_limit(sender: Sender) -> None:
