@@ -36,6 +36,16 @@ class DeliveryProgress:
         self.skipped: dict[str, int] = {}
         self.stalled = False
 
+    def has_sent(self, notification: Notification, position: int, repeated: str) -> bool:
+        """Return whether a notification was sent on this channel.
+
+        :param repeated: id of the stored notification that it repeats: it may have ended before this channel was opened, so it counts
+            only while it is in flight.
+        """
+        if repeated:
+            return repeated in self.sent
+        return position <= self.position and position < self.skipped.get(notification.puid, position + 1)
+
     def rewind(self, shown: Collection[str]) -> None:
         """Move ``position`` back before the first skipped notification of the PUIDs ``shown``."""
         for puid in [puid for puid in self.skipped if puid in shown]:

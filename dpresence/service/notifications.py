@@ -7,7 +7,6 @@ user as offline, every answer is the same as for a user without devices, and tak
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from math import ceil
 
@@ -220,7 +219,7 @@ class Notifications:
         self._send_now(visible)
         for each in queued:
             channels = self._hub.devices_of(each.grant.user).values() if each.shown_now else ()
-            each.delivered = any(channel.session.progress.position >= each.position for channel in channels)
+            each.delivered = any(channel.session.progress.has_sent(each.notification, each.position, each.repeated) for channel in channels)
         if hidden:
             spawn(self._send_delayed, hidden)
 
@@ -231,8 +230,7 @@ class Notifications:
         next one of the application, which could then detect that the user has a device. Therefore it takes place after a random delay.
         """
         for user in users:
-            with suppress(BackendUnavailable):
-                self._signal_others(user)
+            self._retries.run(("mail", user), partial(self._signal_others, user))
             if self._hub.devices_of(user):
                 self._delayed.request(user)
 
@@ -249,23 +247,20 @@ class Notifications:
         """Send the waiting notifications of users to their devices at this process, and signal the processes of their other devices.
 
         After the first timeout of a backend, the other users are only signalled, so that the answer does not wait for more timeouts.
-        The processes that receive a signal retry the delivery.
+        The processes that receive a signal retry the delivery, and so does this one.
         """
         unavailable = False
         for user in users:
-            here = self._hub.devices_of(user)
-            with suppress(BackendUnavailable):  # the notifications are stored; the next delivery sends them
-                if unavailable:
-                    self._tracker.signal("mail", user)
-                else:
-                    self._signal_others(user)  # before the delivery, after which notifications to a plain device are soon deleted
-            if here and not unavailable:
+            signal = partial(self._tracker.signal, "mail", user) if unavailable else partial(self._signal_others, user)
+            self._retries.run(("mail", user), signal)  # before the delivery, after which notifications to a plain device are soon deleted
+            if unavailable:
+                self._delivery.schedule(user)
+            elif self._hub.devices_of(user):
                 try:
                     self._delivery.deliver(user)
                 except BackendUnavailable:
                     unavailable = True
-                    with suppress(BackendUnavailable):
-                        self._tracker.signal("mail", user)
+                    self._delivery.schedule(user)
 
     def sweep(self) -> None:
         """Delete what has expired or was delivered, and trim inboxes. One process at a time also deletes queues without a grant."""

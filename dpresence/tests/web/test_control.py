@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
@@ -210,3 +211,32 @@ def test_a_developer_whose_sources_take_long_to_check_lets_others_have_their_tur
     watcher.kill()
     steps = [after - before for before, after in pairwise(turns)]
     assert len(checked) == 50 and max(steps) == 1, "one slice in each turn of the loop, however many requests there are"
+
+
+def test_a_repeat_of_what_expired_unseen_is_not_delivered(world: World, app: App) -> None:
+    puid = world.grant(ANN, app)
+    once = {"puid": puid, "message": "one", "ttl": 10, "idempotency": "k"}
+    [first] = world.notify(app, once)
+    world.advance(11)
+    device = connected(world)
+    assert world.notify(app, {"puid": puid, "message": "two"})[0]["delivered"] is True
+    [again] = world.notify(app, once)
+    assert (again["id"], again["delivered"]) == (first["id"], False) and messages(device) == ["two"]
+
+
+def test_a_repeat_of_what_a_device_has_not_acknowledged_yet_is_delivered(world: World, app: App) -> None:
+    puid, device = world.grant(ANN, app), connected(world)
+    once = {"puid": puid, "message": "one", "idempotency": "k"}
+    assert [answer["delivered"] for _ in range(2) for answer in world.notify(app, once)] == [True, True]
+    assert messages(device) == ["one"]
+
+
+def test_a_notification_whose_grant_was_paused_before_it_was_sent_is_not_delivered(
+    world: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    puid, device = world.grant(ANN, app), connected(world)
+    send = world.services.notifications._send
+    pause = partial(world.person(ANN), "PATCH", f"/grant/{app.id}", {"paused": True})
+    monkeypatch.setattr(world.services.notifications, "_send", lambda accepted: (pause(), send(accepted)))
+    assert world.notify(app, {"puid": puid, "message": "one"})[0]["delivered"] is False
+    assert messages(device) == []

@@ -12,7 +12,7 @@ from dpresence.errors import CloseCode
 from dpresence.model import ERASED, GrantSet
 from dpresence.tests.support import view_and_head
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
-from dpresence.tests.web.races import Held
+from dpresence.tests.web.races import Away, Held
 from dpresence.tests.web.support import App, World, say, updates
 
 ANN = "ann@example.org"
@@ -286,3 +286,12 @@ def test_a_device_that_was_signed_out_does_not_connect_again(one, two):
     recovers(one, forgotten=True)
     assert device.code == NOT_SIGNED_IN
     assert list(one.services.devices.list(user)) == []
+
+
+def test_a_device_gets_a_notification_whose_signal_could_not_be_sent_at_first(pair, one, app, puid, monkeypatch):
+    channel = pair[1].device(ANN)
+    away = Away(monkeypatch, one.registry.backends.tracker, "signal")
+    assert one.notify(app, {"puid": puid, "message": "hello"})[0]["result"] == "OK"
+    away.back = True
+    one.services.retries.flush()
+    assert eventually(lambda: channel.sent)[0]["notifications"][0]["message"] == "hello"
