@@ -210,22 +210,21 @@ class Delivery:
     def _send_page(self, user: str, channels: Sequence[DevicePort]) -> list[DevicePort]:
         """Send a page to the channels with the lowest position; return the channels for which more may be waiting."""
         after = min(channel.session.progress.position for channel in channels)
+        settled = frozenset(self._written.get(user, ()))  # before the page is read, as what it contains may be discarded meanwhile
         page = self._mailbox.pending(user, after, MAX_NOTIFICATIONS)
         shown = self._deliverable_domains(user, {waiting.notification.puid for waiting in page})  # read last, as a grant may have ended
-        not_discarded = frozenset(self._written.get(user, ()))  # before this page is written to any device
+        settled |= self._written.get(user, frozenset())  # before the page is written to any device
         following = []
         for channel in channels:
             behind = channel.session.progress.position == after
-            if not behind or (self._offer(user, channel, page, shown, not_discarded) and _more(page, channel.session.progress.position)):
+            if not behind or (self._offer(user, channel, page, shown, settled) and _more(page, channel.session.progress.position)):
                 following.append(channel)
         return following
 
-    def _offer(
-        self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str], not_discarded: Collection[str]
-    ) -> bool:
+    def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str], settled: Collection[str]) -> bool:
         """Send a channel those notifications of a page that fit and were not sent yet; return whether it accepted them.
 
-        :param not_discarded: ids that were sent to a device without acknowledgements before, and are still to be discarded.
+        :param settled: ids that were sent to a device without acknowledgements before, and are still to be discarded.
         """
         if not page:
             return True
@@ -234,7 +233,7 @@ class Delivery:
         for position, item in page_part:
             if item.puid not in shown:
                 progress.skipped.setdefault(item.puid, position)
-        got = progress.sent.union(not_discarded)
+        got = progress.sent.union(settled)
         new = [item for _, item in page_part if item.puid in shown and item.id not in got]
         if new and not channel.deliver(new, shown):
             return False

@@ -51,7 +51,8 @@ class OutcomeStore(ABC):
     def publish_outcomes(self, appid: str, published: Mapping[str, Sequence[NotificationOutcome]]) -> int:
         """Add outcomes to the log, by the id of the notification, without those that may not follow earlier ones; return how many.
 
-        What is published is held no more, and neither is what may not follow it.
+        What is published is held no more, and neither is what may not follow it. If a device has reported one meanwhile that may be
+        published (``held_at`` is 0), that is published in place of ``dropped`` or ``expired``.
         """
 
     @abstractmethod

@@ -121,6 +121,18 @@ class OutcomesContract:
         assert list(backend.held_outcomes(appid, "p1", "", 10)) == []
         assert list(backend.hold_outcome("jane", {"p1": NOW}, ["a"], "delivered", 1000)) == []
 
+    @pytest.mark.parametrize("end", ["dropped", "expired"])
+    def test_what_a_device_has_reported_meanwhile_is_published_in_place_of_an_end_that_was_looked_up(self, backend, appid, end):
+        backend.hold_outcome("jane", {"p1": 0}, ["a"], "delivered", 1000)
+        backend.publish_outcomes(appid, {"a": [end], "b": [end]})
+        assert self.told(backend, appid) == [("a", "delivered"), ("b", end)]
+
+    @pytest.mark.parametrize("end", ["replaced", "cancelled"])
+    def test_an_end_that_its_sender_has_caused_is_published_whatever_a_device_has_reported(self, backend, appid, end):
+        backend.hold_outcome("jane", {"p1": 0}, ["a"], "delivered", 1000)
+        backend.publish_outcomes(appid, {"a": [end]})
+        assert self.told(backend, appid) == [("a", end)]
+
     def test_a_revoke_deletes_what_was_told_and_ends_the_rest(self, backend, appid):
         backend.publish_outcomes(appid, {"a": ["delivered"], "b": ["pushed"]})
         assert list(backend.revoke_outcomes({"p1": appid, "unknown": "app-unknown"})) == [appid]

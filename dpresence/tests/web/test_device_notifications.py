@@ -140,3 +140,23 @@ def test_what_two_devices_without_ack_take_at_different_times_is_discarded_once(
     world.settle()
     assert messages(late) == messages(quick) == ["both"]
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_what_is_discarded_while_a_delivery_reads_it_is_not_sent_to_a_device_that_is_connected_again(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, mailbox = world.device(ANN), world.registry.backends.mailbox
+    held, pending = Held(monkeypatch, mailbox, "discard_received"), mailbox.pending
+
+    def read(user: str, after: int, limit: int) -> Any:
+        found = pending(user, after, limit)
+        if limit > 1:
+            held.overtake(lambda: None, lambda: None)
+            world.settle()
+        return found
+
+    world.notify(app, {"puid": puid, "message": "once"})
+    assert messages(device) == ["once"]
+    device.lose()
+    monkeypatch.setattr(mailbox, "pending", read)
+    assert messages(first_frame(world)) == []

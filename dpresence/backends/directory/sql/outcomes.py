@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, case, delete, insert, select, tuple_, update
 
@@ -28,6 +28,7 @@ from .rows import APPLICATIONS
 FOLLOWED = Rows(table, Followed)
 PUBLISHED = Rows(log, PublishedOutcome)
 _DUE = Statement(select(table.c.id).where(table.c.due_at <= bindparam("now")).limit(1))
+_FOUND_LATER = frozenset({"dropped", "expired"})
 _CHANGED = ("held", "held_at", "ended_at", "due_at")
 _STORE = update(table).where(table.c.id == bindparam("name")).values({name: bindparam(f"new_{name}") for name in _CHANGED})
 _PLACE = update(table).where(table.c.id == bindparam("name")).values(position=bindparam("place"))
@@ -93,7 +94,7 @@ class SqlOutcomes(OutcomeStore):
         rows = FOLLOWED.all(connection, table.c.id.in_(sorted(published)), table.c.appid == appid, order_by=table.c.id, for_update=True)
         earlier = _published(connection, [row.id for row in rows])
         by_id = {row.id: row for row in rows}
-        pairs = [(by_id[id_], outcome) for id_, outcomes in published.items() if id_ in by_id for outcome in outcomes]
+        pairs = [(by_id[id_], outcome) for id_, outcomes in published.items() if id_ in by_id for outcome in _in_time(by_id[id_], outcomes)]
         return self._publish(connection, rows, pairs, earlier)
 
     def _publish(
@@ -191,6 +192,12 @@ def _numbered(connection: Connection, new: Sequence[dict[str, Any]]) -> list[dic
         mine = (row for row in new if row["appid"] == appid)
         numbered += [row | {"position": position} for position, row in enumerate(mine, last - count + 1)]
     return numbered
+
+
+def _in_time(row: Followed, outcomes: Sequence[NotificationOutcome]) -> Sequence[NotificationOutcome]:
+    """Return what a device has reported, and may be published, in place of an end that was found by what the mailbox has no more."""
+    reported = cast("Sequence[NotificationOutcome]", row.held.split()) if row.held_at == 0 else ()
+    return reported if reported and set(outcomes) <= _FOUND_LATER else outcomes
 
 
 def _holding(row: Followed, outcome: NotificationOutcome, held_at: int, check_at: int, check_ms: int) -> dict[str, Any]:
