@@ -22,6 +22,7 @@ from dpresence.settings import Settings, StorageSettings
 from dpresence.tests.waiting import eventually
 
 from .mailbox import kept, push
+from .redis import RedisServer
 from .sentinels import Group, guarded
 from .tracker_values import JANE, SETTINGS, SignalListener, connect, head, seen, update
 
@@ -38,17 +39,19 @@ def settled(group: Group) -> Group:
     for server in group.servers.values():
         if server.process is None:
             server.start()
-    other = next(port for port in group.servers if port != group.primary)
 
-    def follows() -> bool:
+    def follower() -> RedisServer | None:
+        """Return the replica if it follows the primary, which Sentinels may replace at any moment while the machine is busy."""
+        primary = group.primary
+        other = next(port for port in group.servers if port != primary)
         facts = group.servers[other].client.info("replication")
         if facts["role"] == "master":
-            group.follow(other, group.primary)  # Sentinels do the same, some seconds later
-        return bool(facts.get("master_link_status") == "up" and facts["master_port"] == group.primary)
+            group.follow(other, primary)  # Sentinels do the same, some seconds later
+        return group.servers[other] if facts.get("master_link_status") == "up" and facts["master_port"] == primary else None
 
-    eventually(follows)
+    replica = eventually(follower)
     group.servers[group.primary].client.flushall()
-    eventually(lambda: group.servers[other].client.dbsize() == 0)
+    eventually(lambda: replica.client.dbsize() == 0)
     return group
 
 
