@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 
 from gevent.lock import BoundedSemaphore
@@ -17,11 +18,13 @@ from gevent.lock import BoundedSemaphore
 from ..backends.directory import Directory, OutboxEntry, OutboxKind
 from ..errors import BackendUnavailable
 from ..tasks import on_behalf_of
-from .scheduling import yield_to_loop
+from .scheduling import map_concurrently, yield_to_loop
 
 log = logging.getLogger(__name__)
 
 EntryHandler = Callable[[Sequence[OutboxEntry]], None]
+_Applied = tuple[Sequence[OutboxEntry], bool]
+"""The entries that were applied, and whether a backend was unavailable for others."""
 
 _PAGE = 200
 """Maximum number of entries that are applied before yielding to the event loop. They take a few milliseconds."""
@@ -104,24 +107,47 @@ class Outbox:
         applied: list[OutboxEntry] = []
         failures = 0
         for kind, group in groupby(entries, lambda entry: entry.kind):
-            some = list(group)
             if kind not in self.handlers:  # of a newer version, whose processes apply them
                 continue
-            try:
-                self.handlers[kind](some)
-                applied += some
-            except BackendUnavailable:
-                failures += 1
-                if only_until_failure:
-                    break
-            except Exception:  # a bug in this service: the entries stay in the outbox and must not stop the others
-                self._log_once(some[0])
+            done, unavailable = self._apply_group(list(group), only_until_failure)
+            applied += done
+            failures += unavailable
+            if unavailable and only_until_failure:
+                break
         if applied:
             self._directory.clear_outbox(applied)
         return failures
+
+    def _apply_group(self, entries: Sequence[OutboxEntry], only_until_failure: bool) -> _Applied:
+        """Apply entries of one kind together. If that fails, apply those of each user and application on their own.
+
+        One that always fails must not keep the others from being applied.
+        """
+        try:
+            self.handlers[entries[0].kind](entries)
+        except Exception as error:
+            unavailable = isinstance(error, BackendUnavailable)
+            if unavailable and only_until_failure:
+                return (), True
+            parts = _by_subject(entries)
+            if len(parts) > 1:
+                results = map_concurrently(partial(self._apply_group, only_until_failure=only_until_failure), parts)
+                return [entry for done, _ in results for entry in done], any(failed for _, failed in results)
+            if not unavailable:  # a bug in this service: the entries stay in the outbox and must not stop the others
+                self._log_once(entries[0])
+            return (), unavailable
+        return entries, False
 
     def _log_once(self, entry: OutboxEntry) -> None:
         """Log the present exception, once for each entry."""
         if entry.id not in self._logged:
             self._logged.add(entry.id)
-            log.exception("an outbox entry cannot be applied: %s", entry.kind)
+            log.exception("an outbox entry cannot be applied: %s, number %d", entry.kind, entry.id)
+
+
+def _by_subject(entries: Sequence[OutboxEntry]) -> Sequence[Sequence[OutboxEntry]]:
+    """Return the entries of each user and application, in order."""
+    parts: dict[tuple[str, str, str], list[OutboxEntry]] = {}
+    for entry in entries:
+        parts.setdefault((entry.owner, entry.user, entry.appid), []).append(entry)
+    return list(parts.values())

@@ -1,13 +1,15 @@
-"""The outbox of a process: sweeps that overlap, and entries that are deleted once all of a batch are applied."""
+"""The outbox of a process: sweeps that overlap, entries that are deleted once all of a batch are applied, and entries that fail."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import gevent
 import pytest
 
 from dpresence.backends.directory import OutboxEntry
+from dpresence.errors import BackendUnavailable
 from dpresence.service.outbox import Outbox
 
 
@@ -70,3 +72,68 @@ def test_changes_of_the_operator_are_applied_without_a_sweep(applied: list[int])
     entries = Entries("account", "revoked", "revoked", "erased")
     outbox(entries, applied).apply_all()
     assert applied == [1, 2, 3, 4] and entries.stored == []
+
+
+BUG = ValueError("a bug")
+
+
+def revocations(*users: str) -> Entries:
+    entries = Entries()
+    entries.stored = [OutboxEntry(number, "app", "revoked", user, "app", f"puid-{number}") for number, user in enumerate(users, 1)]
+    return entries
+
+
+def failing(entries: Entries, applied: list[int], user: str, error: Exception) -> Outbox:
+    """Return an outbox whose handler fails for a user, after it was called for those before them."""
+
+    def apply(some: Sequence[OutboxEntry]) -> None:
+        for entry in some:
+            if entry.user == user:
+                raise error
+            applied.append(entry.id)
+
+    made = outbox(entries, applied)
+    made.handlers["revoked"] = apply
+    return made
+
+
+@pytest.mark.parametrize("error", [BUG, BackendUnavailable()])
+def test_an_entry_that_fails_keeps_none_of_another_user_from_being_applied(applied: list[int], error: Exception) -> None:
+    entries = revocations("ann", "joe", "jim", "joe", "ann")
+    made = failing(entries, applied, "joe", error)
+    with suppress(BackendUnavailable):
+        made.apply_all()
+    assert [entry.id for entry in entries.stored] == [2, 4] and set(applied) == {1, 3, 5}
+
+
+def test_entries_of_one_user_that_fail_are_applied_again_in_order_and_without_the_others(applied: list[int]) -> None:
+    entries = revocations("ann", "joe", "joe")
+    made = failing(entries, applied, "joe", BUG)
+    made.apply_all()
+    applied.clear()
+    made.handlers["revoked"] = lambda some: applied.extend(entry.id for entry in some)
+    made.apply_all()
+    assert applied == [2, 3] and entries.stored == []
+
+
+def test_a_bug_is_logged_once_for_the_entry_that_has_it(applied: list[int], caplog: pytest.LogCaptureFixture) -> None:
+    made = failing(revocations("ann", "joe", "jim"), applied, "joe", BUG)
+    made.apply_all()
+    made.apply_all()
+    assert caplog.messages == ["an outbox entry cannot be applied: revoked, number 2"]
+
+
+def test_a_sweep_ends_after_three_groups_of_entries_that_fail(applied: list[int]) -> None:
+    entries = revocations(*(f"user{number}" for number in range(1000)))
+    calls = list[int]()
+
+    def fail(some: Sequence[OutboxEntry]) -> None:
+        calls.append(len(some))
+        raise BackendUnavailable
+
+    made = outbox(entries, applied)
+    made.handlers["revoked"] = fail
+    made.sweep()  # sees them
+    with pytest.raises(BackendUnavailable):
+        made.sweep()
+    assert calls.count(200) == 3 and len(entries.stored) == 1000
