@@ -17,7 +17,7 @@ _NEVER = 2**52
 def lookup_due(each: Followed, now: int) -> bool:
     """Return whether a look-up of a notification that is due was due by now.
 
-    Without anything held, every check is a look-up, also one that another process has not completed.
+    Without anything held, every check is a look-up, also a check that a process has claimed and not completed.
     """
     return each.held_at is None or _next_lookup(each, each.due_at - 1) <= now
 
