@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -24,7 +24,7 @@ from ..messages import (
 )
 from ..model import FeedEntry, Offset
 from ..model.outcomes import PublishedOutcome
-from ..model.webhooks import MessageType, Webhook, WebhookEvent
+from ..model.webhooks import MessageType, Webhook, WebhookAttempt, WebhookEvent
 from ..webhook_requests import SignedMessage, sign
 from .feeds import Feeds
 
@@ -41,8 +41,9 @@ class SenderState:
 
     :ivar snapshot: series and feed offset of the snapshot in progress, None without one.
     :ivar after: the last PUID of it that was confirmed.
-    :ivar batch_end: offset after the last update of the message that failed; None without one.
-    :ivar outcomes_end: the last position of the outcomes of the message that failed; None without one.
+    :ivar batch_end: offset after the last update of the message that was attempted and is not confirmed; None without one.
+    :ivar outcomes_end: the last position of the outcomes of such a message; None without one.
+    :ivar unstored: the last attempt, if the directory was unavailable when its result was to be stored.
     :ivar due_at: time (ms) at which to check the webhook again; None without one.
     :ivar sent: event of the last message; None before the first.
     :ivar sent_at: monotonic time of the last message of each event, seconds.
@@ -50,31 +51,37 @@ class SenderState:
     :ivar outcomes: the webhook is sent outcomes.
     """
 
-    __slots__ = ("after", "batch_end", "due_at", "failing", "outcomes", "outcomes_end", "sent", "sent_at", "snapshot")
+    __slots__ = ("after", "batch_end", "due_at", "failing", "outcomes", "outcomes_end", "sent", "sent_at", "snapshot", "unstored")
 
     def __init__(self) -> None:
         self.snapshot: tuple[int, Offset] | None = None
         self.after = ""
         self.batch_end: Offset | None = None
         self.outcomes_end: int | None = None
+        self.unstored: Attempted | None = None
         self.due_at: int | None = None
         self.sent: WebhookEvent | None = None
         self.sent_at: dict[WebhookEvent, float] = {}
         self.failing = self.outcomes = False
 
     def confirmed(self, message: Message) -> None:
-        """Record that the endpoint has confirmed a message."""
+        """Record that the endpoint has confirmed a message, and that this is stored."""
         if message.event == "outcome":
             self.outcomes_end = None
         else:
             self.after, self.batch_end = message.after or "", None
 
-    def failed(self, message: Message) -> None:
-        """Record that an attempt to send a message failed."""
+    def attempted(self, message: Message) -> bool:
+        """Record that a message was attempted: unless it is confirmed, the next one has the same entries.
+
+        :returns: whether this one had those of an earlier attempt, so that newer ones may wait.
+        """
+        repeated = (self.batch_end if message.event == "presence" else self.outcomes_end) is not None
         if message.event == "outcome":
             self.outcomes_end = message.outcome_position or self.outcomes_end
         elif message.offset is not None:
             self.batch_end = message.offset
+        return repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,22 @@ class Message:
     def event(self) -> WebhookEvent:
         """The event that it is about."""
         return "outcome" if self.type == "notification.outcomes" else "presence"
+
+    def confirmed(self, webhook: Webhook) -> Webhook:
+        """Return a webhook after the endpoint has confirmed this message."""
+        cursor = webhook.cursor if self.cursor is None else self.cursor
+        position = webhook.outcome_position if self.outcome_position is None else self.outcome_position
+        return replace(webhook, cursor=cursor, outcome_position=position, failures=0, failing_since=None, next_at=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """An attempt to send a message, and the webhook before and after it."""
+
+    message: Message
+    attempt: WebhookAttempt
+    before: Webhook
+    after: Webhook
 
 
 class WebhookMessages:

@@ -12,7 +12,7 @@ from time import perf_counter
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..errors import DomainNotValidated, NotFound, SlowDown
+from ..errors import BackendUnavailable, DomainNotValidated, NotFound, SlowDown
 from ..hub import Hub
 from ..limits import RateLimit
 from ..measures import Histogram
@@ -26,7 +26,7 @@ from .coalescer import Coalescer
 from .feeds import Feeds
 from .looks import Looks
 from .scheduling import yield_to_loop
-from .webhook_messages import ENTRIES, Changed, Message, SenderState, WebhookMessages
+from .webhook_messages import ENTRIES, Attempted, Changed, Message, SenderState, WebhookMessages
 from .webhook_schedule import WebhookSchedule
 
 log = logging.getLogger(__name__)
@@ -152,6 +152,8 @@ class WebhookSender:
 
     def _try_next(self, appid: str, state: SenderState) -> bool:
         """Send the next message if there is one and it is time; return whether to check again at once."""
+        if state.unstored:
+            self._store(state.unstored, state)
         webhook = self._directory.leased_webhook(appid, self._id)
         if webhook is None:
             self._forget(appid)
@@ -200,15 +202,26 @@ class WebhookSender:
         if made and event == "presence":
             self._looks.record(webhook.appid, "webhook")
         message = made[0] if made else self._messages.unmade(webhook, event)
-        succeeded = result.outcome == "delivered"
-        after = self._confirmed(webhook, message) if succeeded else self._failed(webhook, result, at)
-        stored = self._directory.record_attempt(_attempt(webhook, message, result, at), webhook, after, self._id)
-        if stored and succeeded:
-            state.confirmed(message)
-        elif not succeeded:
-            state.failed(message)
+        after = message.confirmed(webhook) if result.outcome == "delivered" else self._failed(webhook, result, at)
+        repeated = state.attempted(message)
+        confirmed = self._store(Attempted(message, _attempt(webhook, message, result, at), webhook, after), state)
         more = message.entries >= ENTRIES or webhook.failures > 0 or message.type == "presence.snapshot" or state.outcomes
-        return more or not (stored and succeeded)
+        return more or repeated or not confirmed
+
+    def _store(self, attempted: Attempted, state: SenderState) -> bool:
+        """Store the result of an attempt; return whether the message is confirmed.
+
+        :raises BackendUnavailable: it is stored later, before anything else is sent.
+        """
+        state.unstored = None
+        try:
+            stored = self._directory.record_attempt(attempted.attempt, attempted.before, attempted.after, self._id)
+        except BackendUnavailable:
+            state.unstored = attempted
+            raise
+        if confirmed := stored and attempted.attempt.outcome == "delivered":
+            state.confirmed(attempted.message)
+        return confirmed
 
     def _attempt(self, webhook: Webhook, make: Callable[[], SignedMessage], owner: str) -> DeliveryResult:
         """Make an attempt in a slot.
@@ -229,11 +242,6 @@ class WebhookSender:
             )
         self._metrics.counted[f"webhook_attempts {result.outcome}"] += 1
         return result
-
-    def _confirmed(self, webhook: Webhook, message: Message) -> Webhook:
-        cursor = webhook.cursor if message.cursor is None else message.cursor
-        position = webhook.outcome_position if message.outcome_position is None else message.outcome_position
-        return replace(webhook, cursor=cursor, outcome_position=position, failures=0, failing_since=None, next_at=None)
 
     def _failed(self, webhook: Webhook, result: DeliveryResult, at: int) -> Webhook:
         """Return a webhook after a failure: with the time of the next attempt, or turned off.
