@@ -155,6 +155,8 @@ class WebhookSender:
         if state.unstored:
             self._store(state.unstored, state)
         webhook = self._directory.leased_webhook(appid, self._id)
+        if self._leased.get(appid) is not state:  # the lease ended during a call
+            return False
         if webhook is None:
             self._forget(appid)
             return False

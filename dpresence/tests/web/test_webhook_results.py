@@ -102,3 +102,18 @@ def test_a_message_during_which_the_webhook_is_changed_is_sent_again_with_the_sa
     messages, ids = first + sent.endpoint.take(), ids + sent.endpoint.ids
     assert [entries([message]) for message in messages] == [[("unavailable", "explicit")]] * 2 and ids[0] == ids[1]
     assert [entries([message]) for message in sent.endpoint.take()] == [[("online", "explicit")]]
+
+
+def test_a_lease_that_ends_while_the_webhook_is_read_leaves_no_feed_followed(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory, sender = sent.world.registry.backends.directory, sent.world.services.webhook_sender
+    read = directory.leased_webhook
+
+    def read_while_the_lease_ends(*args: Any) -> Any:
+        found = read(*args)
+        sender._forget(sent.app.id)
+        return found
+
+    monkeypatch.setattr(directory, "leased_webhook", read_while_the_lease_ends)
+    sender._work.request(sent.app.id)
+    eventually(lambda: not sender._work.running(sent.app.id))
+    assert not sent.world.services.hub.has_application(sent.app.id)
