@@ -144,9 +144,11 @@ class Grants:
             ``grantable``.
         """
         self._check_until(until)
-        existing = self._directory.grant(application.id, user)
-        if existing is not None:
-            return existing if until in (UNSET, existing.until) else self.change(user, application.id, {"until": until}, requester)
+        grant = self._directory.grant(application.id, user) or self._add(user, application, requester, until)
+        return grant if until in (UNSET, grant.until) else self.change(user, application.id, {"until": until}, requester)
+
+    def _add(self, user: str, application: Application, requester: Requester | None, until: int | UnsetType | None) -> Grant:
+        """Store a new grant; return it, or the one that another call has stored meanwhile, which may have another end."""
         self._charge(user)
         now = self._clock.steady.now()
         ends_at = None if until is UNSET else until

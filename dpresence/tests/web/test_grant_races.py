@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import gevent
 import pytest
+from msgspec import UNSET, UnsetType
 
 from dpresence.backends.directory.sql import outbox
 from dpresence.errors import DomainNotValidated, NotActive, NotFound
@@ -14,6 +15,7 @@ from dpresence.tests.web.races import Held, shown
 from dpresence.tests.web.support import App, World, updates
 
 ANN = "ann@example.org"
+SOON, LATER = 4_000_000_000_000, 5_000_000_000_000
 
 
 # -- at once
@@ -36,6 +38,20 @@ def test_a_pause_that_overtakes_the_grant_is_seen(world: World, app: App, user: 
     held = Held(monkeypatch, world.registry.backends.tracker, "append_grant")
     held.overtake(lambda: grants.grant(user, application), lambda: grants.change(user, app.id, {"paused": True}))
     assert shown(world, app, grants.find(user, app.id).puid) == "offline"
+
+
+@pytest.mark.parametrize(("until", "expected"), [(LATER, LATER), (None, None), (UNSET, SOON)])
+def test_a_grant_that_was_overtaken_by_another_one_ends_when_it_says(
+    world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch, until: int | UnsetType | None, expected: int | None
+) -> None:
+    grants, application = world.services.grants, world.registry.backends.directory.application(app.id)
+    held, made = Held(monkeypatch, world.registry.backends.directory, "add_grant"), []
+    held.overtake(
+        lambda: made.append(grants.grant(user, application, until=until)),
+        lambda: made.append(grants.grant(user, application, until=SOON)),
+    )
+    assert [grant.until for grant in made] == [SOON, expected]
+    assert grants.find(user, app.id) == made[-1] and made[0].puid == made[-1].puid
 
 
 @pytest.mark.parametrize("paused", [True, False])
