@@ -63,6 +63,7 @@ class Devices:
         self._changes = metrics.changes
         self._clock = clock
         self._limit = settings.devices_per_user
+        self._failed: dict[str, int] = {}  # users for whom the last sweeps failed, and how often
         self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
 
     def can_update_now(self, user: str) -> bool:
@@ -110,8 +111,7 @@ class Devices:
     def update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
         """Update a device's status; return False without a change if it has another connection or none; see ``Tracker.update``."""
         done = self._grants.apply(user, lambda grants: self._tracker.update(user, device, connection, status, grants))
-        if done:
-            self._changes[status] += 1
+        self._changes[status] += done
         return done
 
     def can_begin_update(self, user: str) -> bool:
@@ -148,15 +148,13 @@ class Devices:
 
     def try_update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
         """Update a device's status; return False, without any effect, if ``update_status`` must do it. The tracker must not wait."""
-        grants = self._cached_grants(user)
-        if grants is None:
+        if (grants := self._cached_grants(user)) is None:
             return False
         try:
             done = self._tracker.update(user, device, connection, status, grants)
         except (StaleGrants, BackendUnavailable):
             return False
-        if done:
-            self._changes[status] += 1
+        self._changes[status] += done
         return done
 
     def renew(self, account: Account, device: str, connection: str, status: Status) -> None:
@@ -265,12 +263,15 @@ class Devices:
     def sweep(self) -> int:
         """Remove devices whose grace has expired; return the number of users who had one.
 
-        :raises BackendUnavailable: a backend was unavailable for some of the users. Those after the first few were not tried.
+        :raises BackendUnavailable: a backend was unavailable for some of the users. Those after them are tried first next time.
         """
         users, failures = self._tracker.due(), list[BackendUnavailable]()
-        for count, user in enumerate(users, 1):
+        failed = self._failed = {user: self._failed.get(user, 0) for user in users}
+        for count, user in enumerate(sorted(users, key=failed.__getitem__), 1):
+            failed[user] += 1
             try:
                 self._expire(user)
+                del failed[user]
             except BackendUnavailable as error:
                 failures.append(error)
             if len(failures) >= _FAILURES:

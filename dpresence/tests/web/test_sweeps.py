@@ -51,6 +51,34 @@ def test_a_sweep_goes_on_after_a_user_for_whom_a_backend_is_unavailable(world: W
     assert list(tracker.due()) == ["user-0"]
 
 
+@pytest.mark.parametrize("error", [BackendUnavailable, KeyError])
+def test_users_for_whom_sweeps_fail_keep_no_others_from_being_swept(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    tracker = world.registry.backends.tracker
+    for number in range(8):
+        tracker.connect(f"user-{number}", "phone", f"c{number}", "online", GrantSet(0, ()), 20, 0)
+        tracker.leave(f"user-{number}", "phone", f"c{number}")
+    world.clock.advance(16)
+    failing = {f"user-{number}" for number in range(5)}
+
+    def grants_of(user: str) -> GrantSet:
+        if user in failing:
+            raise error
+        return GrantSet(0, ())
+
+    monkeypatch.setattr(world.services.grants, "of", grants_of)
+    for _ in range(6):
+        with pytest.raises(error):
+            world.services.devices.sweep()
+    assert set(tracker.due()) == failing
+    failing.remove("user-4")
+    for _ in range(5):
+        with pytest.raises(error):
+            world.services.devices.sweep()
+    assert set(tracker.due()) == failing
+
+
 def test_a_sweep_ends_soon_while_the_directory_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker, asked = world.registry.backends.tracker, []
     for number in range(10):
