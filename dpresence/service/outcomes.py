@@ -74,6 +74,7 @@ class Outcomes:
         self._releases = Coalescer("the outcomes of notifications", self._release, delay)
         self._publications = Coalescer("the publishing of outcomes", self._publish_permitted)
         self._permitted: defaultdict[str, dict[str, list[NotificationOutcome]]] = defaultdict(dict)  # by application, notification
+        self._signals = Coalescer("the signal of outcomes", lambda appid: tracker.signal("outcomes", appid))
         self._queue_checks = Coalescer("a check of a full queue", self._check_queue, delay)
         self._changed: set[str] = set()  # applications whose outcomes are trimmed by the next sweep
 
@@ -172,7 +173,7 @@ class Outcomes:
 
     def _signal(self, appid: str) -> None:
         self._changed.add(appid)
-        self._tracker.signal("outcomes", appid)
+        self._signals.request(appid)  # what is published already is not published, and signalled, again
 
     def cancel(self, appid: str, puid: str, id_: str) -> None:
         """Record that a sender has cancelled a notification to a PUID."""

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from dpresence.errors import BackendUnavailable
+from dpresence.service import coalescer
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.invisible import ANN, Scene
 from dpresence.tests.web.support import App, World
 
@@ -120,3 +122,36 @@ def test_a_flood_that_ends_at_once_delays_no_outcome_of_another_application(scen
     wait(scene, 61)
     assert other.id in ended[:2]
     assert len(told(scene, scene.app)) == 100
+
+
+def revoke(scene: Scene, id_: str) -> None:
+    assert scene.ann("DELETE", f"/grant/{scene.app.id}").status_int == 204
+
+
+def cancel(scene: Scene, id_: str) -> None:
+    path = f"/myapps/{scene.app.id}/notifications/{id_}?puid={scene.puid}"
+    assert scene.world.browser()("DELETE", path, Authorization=f"Bearer {scene.app.key}").status_int == 204
+
+
+@pytest.mark.parametrize(("end", "outcome"), [(revoke, "revoked"), (cancel, "cancelled")])
+def test_an_outcome_that_could_not_be_signalled_is_signalled_once_the_tracker_is_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, end: Callable[[Scene, str], None], outcome: str
+) -> None:
+    monkeypatch.setattr(coalescer, "RETRY_SECONDS", 0.01)
+    tracker = scene.world.registry.backends.tracker
+    signal, signals = tracker.signal, list[tuple[str, str]]()
+
+    def away(topic: str, key: str) -> None:
+        if topic == "outcomes":
+            raise BackendUnavailable
+        signal(topic, key)
+
+    one = scene.notify(outcome=True)[0]["id"]
+    scene.world.settle()
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker, "signal", away)
+        end(scene, one)
+        assert told(scene, scene.app) == [outcome]
+    monkeypatch.setattr(tracker, "signal", lambda *args: (signals.append(args), signal(*args)))
+    scene.world.services.outbox.apply_all()
+    eventually(lambda: ("outcomes", scene.app.id) in signals)
