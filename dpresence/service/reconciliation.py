@@ -7,10 +7,12 @@ restored from a backup or lost acknowledged writes, and after a sweep that used 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
+from ..errors import BackendUnavailable
 from ..model import FeedEntry, Grant
 from .grants import Grants
 from .scheduling import yield_to_loop
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 _CLAIM = "comparison"  # a stored name
 _CLAIM_SECONDS = 30
 """Minimum seconds between two reconciliations, over all processes."""
+_FAILURES = 3
+"""Number of feeds that fail after which a sweep ends, as a backend is probably unavailable."""
 _PAGE = 100
 """Number of application ids that are read from the tracker in one call."""
 
@@ -32,6 +36,7 @@ class Reconciliation:
         self._tracker = tracker
         self._grants = grants
         self._requested = True  # every process requests a reconciliation at its start
+        self._start = ""  # id of the application after whose feed the next sweep begins
 
     def request(self) -> None:
         """Request a reconciliation by the next ``sweep``. Does not block."""
@@ -53,10 +58,30 @@ class Reconciliation:
             raise
 
     def _reconcile_all(self) -> None:
-        after = ""
-        while appids := self._tracker.applications(after, _PAGE):
-            for appid in appids:
+        """Reconcile each feed. One that fails keeps no other from it; after some failures, the next sweep begins with the feed after them.
+
+        :raises BackendUnavailable: a feed has failed.
+        """
+        failures: list[BackendUnavailable] = []
+        for appid in self._appids(self._start):
+            try:
                 self._reconcile(appid)
+            except BackendUnavailable as error:
+                failures.append(error)
+                self._start = appid
+                if len(failures) == _FAILURES:
+                    break
+        if failures:
+            raise failures[0]
+
+    def _appids(self, start: str) -> Iterator[str]:
+        """Yield the ids of the applications with feeds: those after ``start``, then the others."""
+        yield from self._appids_after(start)
+        yield from takewhile(lambda appid: appid <= start, self._appids_after(""))
+
+    def _appids_after(self, after: str) -> Iterator[str]:
+        while appids := self._tracker.applications(after, _PAGE):
+            yield from appids
             after = appids[-1]
 
     def _detect_restored_directory(self) -> None:

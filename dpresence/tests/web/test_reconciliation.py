@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dpresence.backends.directory.sql import outbox
@@ -130,3 +132,28 @@ def test_an_entry_of_a_kind_that_is_unknown_stays_and_holds_up_no_other(world: W
     world.settle()
     assert updates(service) == [(puid, "offline", "revoked")]
     assert [entry.kind for entry in directory.outbox(None, 0, 10)] == ["of a newer version"]
+
+
+def test_a_feed_that_cannot_be_reconciled_keeps_no_other_from_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    apps = sorted((world.application(name=f"App {n}") for n in range(6)), key=lambda app: app.id)
+    services, tracker = [world.followed(app) for app in apps], world.registry.backends.tracker
+    lost = GrantSet(0, tuple(Grant(app.id, f"lost-{app.id}", "somebody", 0, 0) for app in apps))
+    tracker.connect("somebody", "phone", "c1", "online", lost, 20, 0)
+    world.settle()
+    assert {reason for service in services for _, _, reason in updates(service)} == {"explicit"}
+    view, broken = tracker.view, {app.id for app in apps[:4]}
+
+    def fail(appid: str) -> Any:
+        if appid in broken:
+            raise BackendUnavailable
+        return view(appid)
+
+    monkeypatch.setattr(tracker, "view", fail)
+    for _ in range(2):
+        with pytest.raises(BackendUnavailable):
+            reconcile(world)
+    revoked = [[("offline", "revoked")]]
+    assert [[update[1:] for update in updates(service)] for service in services] == [[]] * 4 + revoked * 2
+    broken.clear()
+    reconcile(world)
+    assert [[update[1:] for update in updates(service)] for service in services] == revoked * 4 + [[]] * 2
