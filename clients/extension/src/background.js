@@ -6,7 +6,7 @@ import { describeBrowser } from "./lib/device-description.js";
 import { webAddress } from "./lib/dom.js";
 import { PairingFailed, askForCredential, beginPairing } from "./pairing.js";
 import { overrideEnd, toolbar } from "./status.js";
-import { NOBODY, show, shown, store, stored } from "./storage.js";
+import { show, shown, store, stored } from "./storage.js";
 import { text } from "./texts.js";
 
 const AWAKE_MS = 20000; // a browser ends a background without calls to its API after 30 s
@@ -21,8 +21,7 @@ const COMMANDS = {
     await show({ pairing: null });
   },
   disconnect: async () => {
-    device.leave();
-    await store(NOBODY);
+    await device.leave();
     await show({ unread: 0, problem: "" });
   },
   status: async ({ status }) => {

@@ -10,6 +10,7 @@ import { NOBODY, show, store, stored } from "./storage.js";
 import { text } from "./texts.js";
 
 /** @typedef {import("./storage.js").Account} Account */
+/** @typedef {import("./inbox.js").Entry} Entry */
 /** @typedef {import("./lib/presence-types.js").Notification} Notification */
 /** @typedef {import("./lib/presence-types.js").State} State */
 /** @typedef {import("./lib/presence-types.js").Status} Status */
@@ -40,27 +41,37 @@ export class Device {
     const signIn = async () => credential;
     const options = { url: channelOf(service), email, device, signIn, inbox: true, clears: true, status: this.status, ...describeBrowser() };
     const channel = (this.#channel = new PresenceChannel(options));
-    channel.addEventListener("state", ({ detail }) => this.#channel === channel && this.#stateChanged(detail));
-    channel.addEventListener("unread", ({ detail }) => this.#channel === channel && this.#unreadChanged(detail));
-    channel.addEventListener("cleared", ({ detail }) => this.#channel === channel && this.#cleared(detail));
+    channel.addEventListener("state", ({ detail }) => this.#channel === channel && this.#stateChanged(channel, detail));
+    channel.addEventListener("unread", ({ detail }) => this.#channel === channel && this.#unreadChanged(channel, detail));
+    channel.addEventListener("cleared", ({ detail }) => this.#channel === channel && this.#cleared(channel, detail));
     channel.addEventListener("notification", (event) => {
       event.preventDefault();
-      this.#change(() => this.#received(channel, service, event.detail)).catch(() => channel.failed(event.detail.id));
+      this.#change(channel, () => this.#received(channel, service, event.detail)).catch(() => channel.failed(event.detail.id));
     });
     channel.start();
   }
 
-  /** Disconnect. */
+  /** Disconnect. Nothing waits for the changes that have begun, as they may wait for the service: they change nothing any more. */
   close() {
     const channel = this.#channel;
     this.#channel = null;
+    this.#changes = Promise.resolve();
     channel?.stop();
   }
 
-  /** Disconnect for good: nobody waits for this device to come back. */
-  leave() {
+  /** Disconnect for good, and forget the person: nobody waits for this device to come back. */
+  async leave() {
     this.#channel?.setStatus("offline");
+    await this.#forget();
+  }
+
+  /** Disconnect, and remove what is stored and shown for the person, as another one may use the browser next. */
+  #forget() {
     this.close();
+    return this.#queue(async () => {
+      await store(NOBODY);
+      for (const id of Object.keys(await chrome.notifications.getAll())) chrome.notifications.clear(id);
+    });
   }
 
   /** Connect again after the service has refused this device. */
@@ -103,12 +114,32 @@ export class Device {
 
   /** Mark notifications as read, here and on all devices. @param {string[]} ids */
   read(ids) {
-    if (ids.length) this.#channel?.markRead(...ids);
-    return this.#change(async () => store({ inbox: withRead((await stored()).inbox, ids) }));
+    const channel = this.#channel;
+    if (ids.length) channel?.markRead(...ids);
+    return this.#changeInbox(channel, (inbox) => withRead(inbox, ids));
+  }
+
+  /** Change the stored inbox. @param {PresenceChannel | null} channel @param {(inbox: Entry[]) => Entry[]} change */
+  #changeInbox(channel, change) {
+    return this.#change(channel, async () => {
+      const { inbox } = await stored();
+      if (this.#channel === channel) await store({ inbox: change(inbox) });
+    });
+  }
+
+  /**
+   * Make a change for the person whose channel this is, unless it was closed meanwhile. The change checks that again whenever it has waited.
+   * @param {PresenceChannel | null} channel
+   * @param {() => Promise<void>} change
+   */
+  #change(channel, change) {
+    return this.#queue(async () => {
+      if (this.#channel === channel) await change();
+    });
   }
 
   /** @param {() => Promise<void>} change */
-  #change(change) {
+  #queue(change) {
     const done = this.#changes.then(change);
     this.#changes = done.catch(() => {});
     return done;
@@ -117,38 +148,46 @@ export class Device {
   /** Store a notification, then show and acknowledge it. @param {PresenceChannel} channel @param {string} service @param {Notification} notification */
   async #received(channel, service, notification) {
     const { inbox, settings } = await stored();
+    if (this.#channel !== channel) return;
     const next = withNotification(inbox, notification, Date.now());
     if (next !== inbox) await store({ inbox: next });
     channel.acknowledge(notification.id);
     if (next === inbox || !settings.notify) return;
     const iconUrl = await iconOf(service, notification.appid);
+    if (this.#channel !== channel) return;
     const options = { type: /** @type {const} */ ("basic"), iconUrl, ...inWords(notification) };
     const created = chrome.notifications.create(notification.id, options);
-    await created.then((id) => this.report("shown", id)).catch(() => {}); // the system shows none; the inbox has it
+    await created.then((id) => this.#shown(channel, id)).catch(() => {}); // the system shows none; the inbox has it
   }
 
-  /** Close notifications that were read on another device, deleted or cancelled, and list them as read. @param {string[]} ids */
-  async #cleared(ids) {
-    await this.#change(async () => store({ inbox: withRead((await stored()).inbox, ids) }));
+  /** Report that the system shows a notification, or close it if the person has disconnected meanwhile. @param {PresenceChannel} channel @param {string} id */
+  #shown(channel, id) {
+    if (this.#channel === channel) this.report("shown", id);
+    else chrome.notifications.clear(id);
+  }
+
+  /** Close notifications that were read on another device, deleted or cancelled, and list them as read. @param {PresenceChannel} channel @param {string[]} ids */
+  async #cleared(channel, ids) {
+    await this.#changeInbox(channel, (inbox) => withRead(inbox, ids));
     for (const id of ids) chrome.notifications.clear(id);
   }
 
-  /** @param {number} unread number in the whole inbox */
-  async #unreadChanged(unread) {
+  /** @param {PresenceChannel} channel @param {number} unread number in the whole inbox */
+  async #unreadChanged(channel, unread) {
     await show({ unread });
-    if (unread === 0) await this.#change(async () => store({ inbox: withRead((await stored()).inbox, unreadIds((await stored()).inbox)) }));
+    if (unread === 0) await this.#changeInbox(channel, (inbox) => withRead(inbox, unreadIds(inbox)));
   }
 
-  /** @param {State} state */
-  async #stateChanged(state) {
+  /** @param {PresenceChannel} channel @param {State} state */
+  async #stateChanged(channel, state) {
     if (state.state === "connected") this.#retried = false;
     if (state.state === "stopped" && state.errno === INVALID) {
-      await store(NOBODY);
+      await this.#forget();
       return show({ state, unread: 0, problem: text("signedOut") });
     }
     await show({ state, status: this.status });
-    if (state.state !== "stopped" || state.code !== SIGNED_OUT || state.errno || this.#retried) return;
+    if (state.state !== "stopped" || state.code !== SIGNED_OUT || state.errno || this.#retried || this.#channel !== channel) return;
     this.#retried = true; // the next sign-in shows whether the credential has ended
-    this.#channel?.start();
+    channel.start();
   }
 }
