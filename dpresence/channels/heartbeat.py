@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 
 from ..clock import Clock
-from ..errors import CloseCode, SlowDown, WrongValue
+from ..errors import BackendUnavailable, CloseCode, SessionEnded, SlowDown, WrongValue
 from ..hub import DevicePort
 from ..messages import DeviceHeartbeat, DeviceHeartbeatReply, StatusUpdate, acknowledged_notifications, checked_label, or_unset
 from ..model import Notification
@@ -35,9 +35,10 @@ class HeartbeatConnection:
 
     :ivar lease_ends_at: ``Clock.monotonic()`` at which the device is lost.
     :ivar closed: it has ended, or is about to.
+    :ivar code: the close code, 0 before.
     """
 
-    __slots__ = ("_channel", "_gate", "address", "bucket", "closed", "id", "lease_ends_at")
+    __slots__ = ("_channel", "_gate", "address", "bucket", "closed", "code", "id", "lease_ends_at")
 
     idle = False
     """No notifications are pushed: they wait for the next heartbeat."""
@@ -49,6 +50,7 @@ class HeartbeatConnection:
         self.address = address
         self.bucket: Bucket | None = None
         self.closed = False
+        self.code = 0
         self.lease_ends_at = math.inf
         self._channel: HeartbeatChannel | None = None
 
@@ -101,6 +103,7 @@ class HeartbeatConnection:
         """End the connection; its channel leaves in a greenlet."""
         if not self.closed:
             self.closed = True
+            self.code = code
             gevent.spawn(self._end, code)
 
     def _end(self, code: int) -> None:
@@ -217,6 +220,7 @@ class Heartbeats:
                 channel.begin(verified, frame)
             else:
                 channel.go_on(verified, frame)
+            _refuse_closed(connection)
         except BaseException:
             if new:
                 connection.close()
@@ -224,3 +228,15 @@ class Heartbeats:
         finally:
             channel.busy = False
             self._gate.connections.hasten(connection)
+
+
+def _refuse_closed(connection: HeartbeatConnection) -> None:
+    """Refuse a heartbeat during which a sign-out has ended its sign-in, so that it gets no notifications.
+
+    :raises SessionEnded: the device was signed out.
+    :raises BackendUnavailable: whether it was is not known.
+    """
+    if connection.code == CloseCode.NOT_SIGNED_IN:
+        raise SessionEnded
+    if connection.code == CloseCode.TRY_AGAIN_LATER:
+        raise BackendUnavailable

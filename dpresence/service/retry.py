@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Hashable
 
 from ..errors import BackendUnavailable
+from .scheduling import map_concurrently
 
 log = logging.getLogger(__name__)
 
@@ -39,24 +40,27 @@ class RetryQueue:
             self._remove(key, before)
 
     def flush(self) -> None:
-        """Run the pending operations in order.
+        """Run each pending operation once, some at a time: one that waits for a backend holds up few others.
 
-        :raises BackendUnavailable: a backend is still unavailable. The failed operation is moved to the end of the queue.
+        :raises BackendUnavailable: a backend is still unavailable for one of them. Those that failed stay in the queue.
         """
-        for key, operation in list(self._pending.items()):
-            if self._pending.get(key) is operation:  # another greenlet may have completed or replaced it
-                self._retry(key, operation)
+        failures = [error for error in map_concurrently(self._retry, list(self._pending.items())) if error]
+        if failures:
+            raise failures[0]
 
-    def _retry(self, key: Hashable, operation: Callable[[], object]) -> None:
+    def _retry(self, pending: tuple[Hashable, Callable[[], object]]) -> BackendUnavailable | None:
+        """Run a pending operation; return the error if a backend is unavailable."""
+        key, operation = pending
+        if self._pending.get(key) is not operation:  # another greenlet has completed or replaced it
+            return None
         try:
             operation()
-        except BackendUnavailable:
-            if key in self._pending:
-                self._pending[key] = self._pending.pop(key)
-            raise
+        except BackendUnavailable as error:
+            return error
         except Exception:  # a bug in this service: a retry would fail in the same way
             log.exception("a retried operation failed")
         self._remove(key, operation)
+        return None
 
     def later(self, key: Hashable, operation: Callable[[], object]) -> None:
         """Run an operation by the next ``flush``."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import event, update
 
-from dpresence.backends.sql.tables import grants
+from dpresence.backends.sql.tables import accounts, grants
 from dpresence.errors import SessionEnded
 from dpresence.messages import Hours, parse
 from dpresence.model import Grant, GrantSet, encode_hours
@@ -103,7 +103,8 @@ class ScheduleContract:
     def test_an_override_that_was_replaced_does_not_end_at_the_time_of_the_first(self, backend, jane):
         backend.set_override(jane.id, "unavailable", PAST)
         backend.set_override(jane.id, "unavailable", None)
-        assert list(backend.due(10)) == []
+        backend.make_due_changes(list(backend.due(10)))
+        assert backend.account(jane.id).override == "unavailable" and list(backend.due(10)) == []
 
     @pytest.mark.slow
     def test_the_changes_of_many_accounts_take_as_many_statements_as_those_of_one(self, backend, jane):
@@ -195,10 +196,26 @@ class ScheduleContract:
         assert backend.grant(chess.id, jane.id) == made and list(backend.due(10)) == []
         backend.change_grant(chess.id, jane.id, {"hours": hours(), "until": PAST}, NOW)
         backend.change_grant(chess.id, jane.id, {"until": None}, NOW)
-        assert list(backend.due(10)) == []
-        backend.set_override(jane.id, "offline", PAST)  # something is due: all is looked at again
+        assert list(backend.due(10)) == [jane.id]  # something was due: all is looked at again
         backend.make_due_changes([jane.id])
         assert backend.grant(chess.id, jane.id).quiet and list(backend.due(10)) == []
+
+    @pytest.mark.parametrize("change", ["override", "grant", "new grant"])
+    def test_hours_that_are_due_are_followed_by_all_grants_whatever_is_changed_before(self, backend, jane, chess, change):
+        go = application(backend, jane, "go")
+        for app in (chess, go):
+            grant(backend, app, jane, f"puid-of-{app.id}")
+        due = update(accounts).where(accounts.c.id == jane.id).values(hours=hours(), due_at=PAST)
+        backend.database.run(lambda connection: connection.execute(due))  # they have just begun
+        if change == "override":
+            backend.set_override(jane.id, "online", None)
+        elif change == "grant":
+            backend.change_grant(chess.id, jane.id, {"shows": "reachable"}, NOW)
+        else:
+            backend.add_grant(Grant(application(backend, jane, "new").id, "puid-of-new", jane.id, NOW, NOW, until=END))
+        assert list(backend.due(10)) == [jane.id]
+        backend.make_due_changes([jane.id])
+        assert all(backend.grant(app.id, jane.id).quiet for app in (chess, go)) and list(backend.due(10)) == []
 
     def test_a_merge_makes_the_moved_grants_follow_the_hours_of_the_account(self, backend, jane, chess):
         joe = person(backend, "joe")

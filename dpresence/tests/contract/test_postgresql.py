@@ -70,7 +70,9 @@ SUITES = (
     "test_mailbox_postgresql.py",
     "patched_races.py",
     "patched_logout_races.py",
+    "patched_push_races.py",
     "patched_postgresql.py",
+    "patched_interruptions.py",
 )
 
 

@@ -20,7 +20,7 @@ from dpresence.tasks import enter_job, on_behalf_of
 from dpresence.tests.contract import mailbox
 from dpresence.tests.contract.directory_values import END, GRANT, LATER, NOW, PAIRING, PUSH, TICKET, application, person
 from dpresence.tests.shared_tables import make_tables
-from dpresence.tests.waiting import PATIENCE_SECONDS
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 
 @pytest.fixture
@@ -175,8 +175,7 @@ def test_the_changes_that_are_due_are_made_although_the_first_of_their_users_fil
     go_on = threading.Event()
     calls = [gevent.spawn(database.run, lambda connection: go_on.wait(PATIENCE_SECONDS), key="somebody")]
     calls += [gevent.spawn(database.run, lambda connection: None, key=mallory.id) for _ in range(200)]
-    gevent.sleep(0.01)
-    assert any(call.ready() for call in calls), "their share is full"
+    eventually(lambda: any(call.ready() for call in calls))  # their share is full
     made = gevent.spawn(in_a_job, lambda: directory.make_due_changes([mallory.id, jane.id]))
     gevent.sleep(0.01)
     go_on.set()

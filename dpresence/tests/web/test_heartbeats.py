@@ -194,3 +194,18 @@ def test_heartbeats_at_two_processes_are_one_device(one: World, two: World) -> N
     assert beat(one, ticket, "unavailable").status_int == 200
     eventually(lambda: updates(service) == [(puid, "unavailable", "explicit")])
     assert devices(two) == [("desk", "unavailable", True)]
+
+
+def test_a_heartbeat_that_a_sign_out_overtakes_gets_no_notifications(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.notify(app, {"puid": puid, "message": "hello"})
+    confirm = world.services.device_sessions.confirm
+
+    def overtaken(channel: Any, verified: Any) -> None:
+        world.person(ANN)("DELETE", "/devices/desk")
+        confirm(channel, verified)
+
+    monkeypatch.setattr(world.services.device_sessions, "confirm", overtaken)
+    answer = beat(world, world.assertion(ANN))
+    assert (answer.status_int, answer.json.get("notifications")) == (401, None)

@@ -6,6 +6,7 @@ import pytest
 
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.waiting import eventually
+from dpresence.tests.web.races import Away
 from dpresence.tests.web.support import say
 
 ANN = "ann@example.org"
@@ -103,3 +104,13 @@ def test_a_full_redis_refuses_updates_says_so_and_damages_no_feed(alone, lost_re
     received = [(entry["puid"], entry["status"]) for frame in service.sent[frames:] for entry in frame["updates"]]
     assert received == [(puid, "unavailable")] and service.code is None
     assert alone.browser()("GET", "/__heartbeat__").json["redis"] == "ok"
+
+
+def test_a_first_frame_that_is_repeated_as_it_got_no_answer_keeps_its_channel(alone, monkeypatch):
+    away = Away(monkeypatch, alone.registry.backends.tracker, "connect", done=True)
+    channel = alone.channel()
+    assert say(channel, assertion=alone.assertion(ANN), device="phone")["errno"] == 201
+    away.back = True
+    assert say(channel, assertion=alone.assertion(ANN), device="phone") == {"result": "OK"}
+    alone.settle()
+    assert say(channel, "unavailable") == {"result": "OK"} and channel.code is None

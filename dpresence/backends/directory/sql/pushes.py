@@ -118,6 +118,7 @@ class SqlPushes(PushStore):
 
     @nondurable()
     def release_pushes(self, connection: Connection, puids: Collection[str]) -> None:
+        lock_names(connection, "pushes", ["claim"])  # a claim that has seen the pause ends first
         held = (pushes.c.puid.in_(sorted(puids)), _WAITS, pushes.c.due_at.is_(None))
         connection.execute(update(pushes).where(*held).values(due_at=self.database.now(connection)))
 

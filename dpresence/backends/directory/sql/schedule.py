@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from ....model import Account, next_change
 from ...sql.engine import Database
@@ -59,6 +59,8 @@ def change_override(connection: Connection, user: str, status: str | None, until
 def store_due_time(connection: Connection, account: Account, now: int) -> None:
     """Store the earliest time at which something is due for an account, whose row the caller has locked.
 
+    What is due already and was not made yet stays due: hours that have just begun or ended concern other grants, too.
+
     :param account: as it is after the change.
     """
     until = connection.scalar(select(func.min(grants.c.until)).where(grants.c.user == account.id))
@@ -66,4 +68,5 @@ def store_due_time(connection: Connection, account: Account, now: int) -> None:
     hours = [account.hours, *connection.scalars(own)]
     times = [account.override_until, until, *(next_change(one, now) for one in hours)]
     due_at = min((time for time in times if time is not None), default=None)
-    connection.execute(update(accounts).where(accounts.c.id == account.id).values(due_at=due_at))
+    not_due = or_(accounts.c.due_at.is_(None), accounts.c.due_at > now)
+    connection.execute(update(accounts).where(accounts.c.id == account.id, not_due).values(due_at=due_at))
