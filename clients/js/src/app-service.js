@@ -6,6 +6,7 @@ import { Fallback, openWebSocket } from "./device/presence-transport.js";
 import { Feed } from "./feed.js";
 import { NO_UPGRADE, askService } from "./handshake.js";
 import { call } from "./rest.js";
+import { TableSaver } from "./table-saver.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./table.js").Change} Change */
@@ -18,7 +19,6 @@ import { Table } from "./table.js";
 /** @typedef {import("./app-types.js").NotificationOptions} NotificationOptions */
 /** @typedef {import("./app-types.js").OutgoingNotification} OutgoingNotification */
 
-const SAVE_MS = 1000; // the table is stored at most this often
 const TypedEvents = /** @type {{new(): import("./device/presence-events.js").TypedEventTarget<AppServiceEvents>}} */ (
   /** @type {unknown} */ (EventTarget)
 );
@@ -50,8 +50,8 @@ export class AppService extends TypedEvents {
   #current = false;
   /** @type {Map<number, (found: Result[] | PresenceError) => void>} */
   #asked = new Map();
-  /** @type {Promise<void> | null} */
-  #saving = null;
+  /** @type {TableSaver | null} */
+  #saver = null;
 
   /** @param {AppServiceOptions} options */
   constructor(options) {
@@ -85,17 +85,20 @@ export class AppService extends TypedEvents {
       this.table = new Table(stored);
       core.restore(stored.cursor);
     }
+    if (this.#options.store) this.#saver = new TableSaver(this.#options.store, this.table);
     if (this.#options.outcomes) core.follow(this.table.outcomes);
     core.start(performance.now());
     this.#carryOut();
   }
 
-  /** Disconnect, store the table, and stop for good. Requests without an answer fail with ClientStopped or OutcomeUnknown. */
+  /**
+   * Disconnect, store the table, and stop for good. Requests without an answer fail with ClientStopped or OutcomeUnknown.
+   * @throws what the store throws: the table is not stored
+   */
   async stop() {
     this.#core?.stop();
     this.#carryOut();
-    await this.#saving;
-    await this.#save();
+    await this.#saver?.close();
   }
 
   /**
@@ -208,24 +211,14 @@ export class AppService extends TypedEvents {
       this.#current = true;
       this.dispatchEvent(new Event("current"));
     }
-    this.#saveSoon();
+    this.#saver?.changed();
   }
 
   /** Dispatch first, then move the cursor: what a listener did not get before a crash comes again. @param {import("./app-frames.js").OutcomeBatch} batch */
   #deliverOutcomes({ outcomes, cursor }) {
     for (const detail of outcomes) this.dispatchEvent(new CustomEvent("outcome", { detail }));
     this.table.outcomes = cursor;
-    this.#saveSoon();
-  }
-
-  #saveSoon() {
-    if (this.#options.store) this.#saving ??= new Promise((resolve) => setTimeout(resolve, SAVE_MS)).then(() => this.#save());
-  }
-
-  async #save() {
-    this.#saving = null;
-    const stored = this.table.toJSON();
-    if (stored) await this.#options.store?.save(stored);
+    this.#saver?.changed();
   }
 
   /** @param {number} number @param {Result[] | PresenceError} found */
