@@ -5,6 +5,7 @@ import { PresenceError, Refused } from "./errors.js";
 import { Fallback, openWebSocket } from "./device/presence-transport.js";
 import { Feed } from "./feed.js";
 import { NO_UPGRADE, askService } from "./handshake.js";
+import { pages } from "./requests.js";
 import { call } from "./rest.js";
 import { TableSaver } from "./table-saver.js";
 import { Table } from "./table.js";
@@ -22,7 +23,6 @@ import { Table } from "./table.js";
 const TypedEvents = /** @type {{new(): import("./device/presence-events.js").TypedEventTarget<AppServiceEvents>}} */ (
   /** @type {unknown} */ (EventTarget)
 );
-export const MAX_NOTIFICATIONS = 100; // in one frame
 
 /**
  * One channel of an application. It reconnects until it is stopped, or until the service refuses it for good.
@@ -115,12 +115,21 @@ export class AppService extends TypedEvents {
   }
 
   /**
-   * Send up to 100 notifications in one frame; return one result for each, in order. A refused one is a Refused, which is not thrown.
+   * Send notifications; return one result for each, in order. A refused one is a Refused, which is not thrown. More than 100, or than
+   * 120 KiB, are sent in several frames, each after the answer to the former one.
    * @param {OutgoingNotification[]} notifications
    * @returns {Promise<Result[]>}
-   * @throws {Refused} the service does not accept any of them; see also `notify`
+   * @throws {Refused} one cannot be sent, or the service does not accept any of a frame; see also `notify`. Former frames were accepted
    */
-  notifyMany(notifications) {
+  async notifyMany(notifications) {
+    /** @type {Result[]} */
+    const results = [];
+    for (const page of pages(notifications)) results.push(...(await this.#request(page)));
+    return results;
+  }
+
+  /** Send one frame of notifications. @param {OutgoingNotification[]} notifications @returns {Promise<Result[]>} */
+  #request(notifications) {
     if (!this.#core) return Promise.reject(new PresenceError("start the client first"));
     const number = this.#core.notify(notifications);
     const answered = new Promise((resolve, reject) => {

@@ -2,12 +2,13 @@
 // user sees and controls. `beginPairing` and `finishPairing` connect a device without a browser.
 
 export { Account } from "./account.js";
-export { AppService, MAX_NOTIFICATIONS } from "./app-service.js";
+export { AppService } from "./app-service.js";
 export { PresenceChannel, PresenceChannel as Device } from "./device/presence.js";
 export {
   ClientStopped, Closed, NotConnected, OutcomeUnknown, PairingFailed, PresenceError, ProtocolError, Refused, StoreError,
 } from "./errors.js";
 export { beginPairing, finishPairing } from "./pairing.js";
+export { MAX_NOTIFICATIONS } from "./requests.js";
 export { Table } from "./table.js";
 export { verifyWebhook, WebhookRefused } from "./webhooks.js";
 

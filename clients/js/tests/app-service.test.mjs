@@ -1,12 +1,14 @@
-// How an app service stores its table: with a websocket, a store and timers that are fake.
+// How an app service stores its table, and divides notifications into frames: with a websocket, a store and timers that are fake.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { AppService } from "../src/index.js";
+import { AppService, Refused } from "../src/index.js";
 import { FileStore } from "../src/file-store.js";
+
+const MAX_MESSAGE = 128 * 1024; // bytes of a message that the service takes
 
 let socket = null;
 class FakeSocket {
@@ -23,6 +25,10 @@ class FakeSocket {
   }
   receive(frame) {
     this.onmessage({ data: JSON.stringify(frame) });
+  }
+  /** Return the frames with notifications. */
+  get requests() {
+    return this.sent.map((text) => JSON.parse(text)).filter(({ action }) => action === "notify");
   }
 }
 
@@ -141,4 +147,43 @@ test("the file has the whole table after a stop during a save", async (context) 
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+/** Answer each request as it comes, until a promise has its result. */
+async function answered(promise) {
+  let answers = 0;
+  const timer = setInterval(() => {
+    for (; answers < socket.requests.length; answers++) {
+      const { id, notifications } = socket.requests[answers];
+      const results = notifications.map(({ puid }) => ({ result: "OK", puid, id: `n-${puid}`, queue_size: 1, delivered: true }));
+      socket.receive({ result: "OK", notifications: results, id });
+    }
+  });
+  return promise.finally(() => clearInterval(timer));
+}
+
+for (const [what, message] of [["of two bytes for each character", "é".repeat(512)], ["of three bytes for each character", "€".repeat(512)], ["short", "a"]]) {
+  test(`notifications with messages ${what} are sent in frames that the service takes, and answered in order`, async () => {
+    const app = await connected();
+    const notifications = Array.from({ length: 250 }, (_, number) => ({ puid: `p${number}`, message }));
+    const found = await answered(app.notifyMany(notifications));
+    assert.deepEqual(found.map(({ puid }) => puid), notifications.map(({ puid }) => puid));
+    assert.deepEqual(socket.requests.flatMap((request) => request.notifications), notifications);
+    for (const request of socket.requests) assert.ok(request.notifications.length <= 100);
+    for (const text of socket.sent) assert.ok(Buffer.byteLength(text) <= MAX_MESSAGE, `${Buffer.byteLength(text)} bytes`);
+    await app.stop();
+  });
+}
+
+test("a notification that fits in no frame, or is no JSON, is refused without being sent", async () => {
+  const app = await connected();
+  const circular = {};
+  circular.puid = circular;
+  for (const [wrong, errno] of [[{ puid: "p", message: "a".repeat(MAX_MESSAGE) }, 151], [{ puid: 1n }, 107], [circular, 107]]) {
+    const refused = await app.notifyMany([{ puid: "p", message: "a" }, wrong]).catch((error) => error);
+    assert.ok(refused instanceof Refused);
+    assert.deepEqual([refused.errno, refused.field], [errno, "notifications[1]"]);
+  }
+  assert.deepEqual(socket.requests, []);
+  await app.stop();
 });
