@@ -51,7 +51,7 @@ export class DesktopNotifications {
     }
   }
 
-  /** Close all of them, as another person may use the browser next. */
+  /** Close all of them. */
   closeAll() {
     this.close([...this.#shown.keys()]);
   }

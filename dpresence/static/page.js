@@ -198,7 +198,7 @@ export function confirmAction(title, detail, verb) {
 export let signingOut = false;
 
 /**
- * Sign the user out, delete the stored values of all accounts and open the start page, which says what was done.
+ * Sign the user out, dispatch `signedout` at the window, delete the stored values of all accounts and open the start page, which says what was done.
  * @param {HTMLElement} button
  * @param {() => Promise<unknown>} action makes the call
  * @param {string} done
@@ -209,6 +209,7 @@ export async function signOut(button, action, done) {
   signingOut = await attempt(button, async () => {
     await endPush(call, root); // it needs the session, too
     await action();
+    dispatchEvent(new Event("signedout"));
     deleteAll();
     keepOutcome(done);
     location.assign(`${root}/`);

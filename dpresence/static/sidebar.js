@@ -80,6 +80,14 @@ function closeOutside(ids) {
   closePushed(ids);
 }
 
+/** Remove the notifications in and outside of the page, and their number, as another person may use the browser next. */
+function forgetNotifications() {
+  inbox.forget();
+  desktop.closeAll();
+}
+
+addEventListener("signedout", forgetNotifications);
+
 // Display
 
 function showConnection() {
@@ -93,10 +101,7 @@ function showConnection() {
   byId("blocked").hidden = !("errno" in now) || now.errno !== NO_UPGRADE;
   // another person may use the browser
   for (const section of document.querySelectorAll("main > section:not(#me)")) section.toggleAttribute("hidden", signedOut);
-  if (signedOut) {
-    inbox.forget();
-    desktop.closeAll();
-  }
+  if (signedOut) forgetNotifications();
   if (now.state === "stopped") byId("stopped-why").textContent = whyStopped(now, signedOut);
   byId("connect-again").hidden = signedOut;
   byId("sign-in-again").hidden = !signedOut;

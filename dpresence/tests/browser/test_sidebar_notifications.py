@@ -120,6 +120,25 @@ def test_notifications_read_or_deleted_elsewhere_are_closed_outside_the_page(sta
     stage.browser.assert_quiet()
 
 
+LEFT = """
+    navigator.setAppBadge = async (count) => put_away.push(count);
+    navigator.clearAppBadge = async () => put_away.push(0);
+    addEventListener("pagehide", () => sessionStorage.setItem("put away", JSON.stringify(put_away)));
+"""
+
+
+def test_a_sign_out_closes_the_notifications_outside_the_page_and_the_badge(stage: Stage) -> None:
+    stage.browser.run(SPY + LEFT)
+    stage.browser.click("Turn on desktop notifications")
+    stage.browser.wait(lambda it: it.run("return shown.length") == 1)  # the example
+    [one] = (sent["id"] for sent in stage.service.notify({"puid": stage.puid, "message": "one"}))
+    stage.browser.wait(lambda it: it.run("return shown.length") == 2 and it.title == "(1) My presence")
+    stage.browser.click("Sign out")
+    stage.browser.wait(lambda it: it.count("meta[name=csrf]") == 0)
+    put_away = stage.browser.run("return JSON.parse(sessionStorage.getItem('put away'))")
+    assert one in put_away and [each for each in put_away if isinstance(each, int)] == [1, 0]
+
+
 @pytest.mark.slow
 def test_a_notification_has_the_icon_of_its_application_on_the_page_and_outside(stage: Stage) -> None:
     owner, path = stage.application.owner, f"/myapps/{stage.application.appid}/icon"
