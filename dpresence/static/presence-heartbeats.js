@@ -22,15 +22,20 @@ export class HeartbeatSocket {
   /** @type {Frame[]} */
   #frames = [];
   /** @type {Frame} */
-  #fields = { device: `heartbeat-${Math.random().toString(36).slice(2)}` };
+  #fields;
   #busy = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #next;
   #end;
 
-  /** @param {string} url URL of the channel @param {number} wait milliseconds after which it ends, to try a websocket again */
-  constructor(url, wait) {
+  /**
+   * @param {string} url URL of the channel
+   * @param {number} wait milliseconds after which it ends, to try a websocket again
+   * @param {string} device name of a device that has none
+   */
+  constructor(url, wait, device) {
     this.#url = url.replace(/^ws/, "http");
+    this.#fields = { device };
     setTimeout(() => this.readyState === 1 && this.onopen?.());
     this.#end = setTimeout(() => this.#lose(AGAIN, "a websocket is tried again"), wait);
   }
@@ -41,7 +46,7 @@ export class HeartbeatSocket {
     void this.#beat();
   }
 
-  /** End it; what was sent before still reaches the service. */
+  /** End it; what was sent before still reaches the service, unless a heartbeat fails: the next connection may be open by then. */
   close() {
     this.readyState = 3;
     clearTimeout(this.#next);
@@ -50,6 +55,7 @@ export class HeartbeatSocket {
 
   /** @param {number} code @param {string} reason */
   #lose(code, reason) {
+    this.#frames = [];
     if (this.readyState !== 1) return;
     this.close();
     this.onclose?.({ code, reason });

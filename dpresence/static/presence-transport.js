@@ -42,13 +42,14 @@ export function openWebSocket(url, kind = WebSocket) {
 /** Makes the connections of a device. */
 export class Transport {
   #fallback = new Fallback();
+  #device = `heartbeat-${Math.random().toString(36).slice(2)}`; // of all connections, so that each replaces the former one
 
   /** @param {string} url URL of the channel @returns {Promise<WebSocket>} or what behaves like one */
   async open(url) {
     const wait = this.#fallback.milliseconds;
     if (!wait) return openWebSocket(url);
     const { HeartbeatSocket } = await import("./presence-heartbeats.js");
-    return /** @type {any} */ (new HeartbeatSocket(url, wait));
+    return /** @type {any} */ (new HeartbeatSocket(url, wait, this.#device));
   }
 
   /** Start over after a connection has opened. */

@@ -1,0 +1,72 @@
+// A device that is connected by heartbeats, when these are not answered. Timers and the service are fake.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HeartbeatSocket } from "../../../dpresence/static/presence-heartbeats.js";
+import { Transport } from "../../../dpresence/static/presence-transport.js";
+
+const OK = { result: "OK" };
+const settle = async () => {
+  for (let turn = 0; turn < 20; turn++) await null;
+};
+
+/** Collect the heartbeats that are sent; each is answered, or fails without an argument, when the test says so. */
+function service(context) {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const posts = [];
+  context.mock.method(globalThis, "fetch", (_, { body }) => new Promise((resolve, reject) => {
+    const answer = (found) => (found ? resolve({ json: async () => found }) : reject(new Error("no answer")));
+    posts.push({ body: JSON.parse(body), answer: async (found) => (answer(found), settle()) });
+  }));
+  return posts;
+}
+
+const send = (socket, frame) => socket.send(JSON.stringify(frame));
+
+test("a frame that waited for a lost heartbeat is not sent", async (context) => {
+  const posts = service(context);
+  const socket = new HeartbeatSocket("ws://x/presence", 600000, "desk");
+  const closes = [];
+  socket.onclose = ({ code }) => closes.push(code);
+  send(socket, { email: "ada@example.org", status: "online", assertion: "a", id: "sign-in" });
+  send(socket, { email: "ada@example.org", status: "unavailable", id: "status" });
+  await posts[0].answer();
+  assert.deepEqual([posts.length, closes], [1, [1006]]);
+});
+
+test("a frame that waited for a heartbeat is not sent if the client gave up before the heartbeat was lost", async (context) => {
+  const posts = service(context);
+  const socket = new HeartbeatSocket("ws://x/presence", 600000, "desk");
+  send(socket, { email: "ada@example.org", status: "online", assertion: "a", id: "sign-in" });
+  send(socket, { action: "ack", notifications: ["n"], id: "ack" });
+  socket.close();
+  await posts[0].answer();
+  assert.equal(posts.length, 1);
+});
+
+test("a frame that waited for a heartbeat is sent after its answer, also if the device stops meanwhile", async (context) => {
+  const posts = service(context);
+  const socket = new HeartbeatSocket("ws://x/presence", 600000, "desk");
+  send(socket, { email: "ada@example.org", status: "online", assertion: "a", id: "sign-in" });
+  send(socket, { email: "ada@example.org", status: "offline", id: "status" });
+  socket.close();
+  await posts[0].answer(OK);
+  assert.deepEqual(posts.map(({ body }) => body.status), ["online", "offline"]);
+  await posts[1].answer(OK);
+});
+
+test("a device without a name keeps the one of its first heartbeat, and other devices have other ones", async (context) => {
+  const posts = service(context);
+  const own = new Transport(), other = new Transport();
+  for (const transport of [own, own, other]) {
+    transport.fallsBack(108);
+    const socket = await transport.open("ws://x/presence");
+    send(socket, { email: "ada@example.org", status: "online", assertion: "a", id: "sign-in" });
+    await posts.at(-1).answer(OK);
+    socket.close();
+  }
+  const [first, second, third] = posts.map(({ body }) => body.device);
+  assert.match(first, /^heartbeat-/);
+  assert.equal(second, first);
+  assert.notEqual(third, first);
+});
