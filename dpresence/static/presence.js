@@ -260,7 +260,7 @@ export class PresenceChannel extends ChannelEventTarget {
     if (known || report) this.#answerBy = Infinity;
     if (id === "renewal") this.#renewing = false;
     if (errno === 130) this.#renew();
-    else if (id === "renewal" && errno && errno !== 201) this.#closed(4202, error);
+    else if (id === "renewal" && errno && ![117, 201].includes(errno)) this.#closed(4202, error);
     else if (id === "status" && errno && !REPEATED.includes(errno)) this.#wait("later", 0, error); // the sign-in shows the reason
   }
 
