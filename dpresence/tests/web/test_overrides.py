@@ -8,6 +8,7 @@ import pytest
 
 from dpresence.tests.support import FakeConnection
 from dpresence.tests.waiting import eventually
+from dpresence.tests.web.races import Away
 from dpresence.tests.web.support import App, Browser, World, ko, refusal, say, seen, updates
 
 ANN = "ann@example.org"
@@ -152,3 +153,13 @@ def test_another_process_follows_at_once(pair: tuple[World, World]) -> None:
     found: list[tuple[str, str, str]] = []
     eventually(lambda: found.extend(updates(service)) or len(found) >= 2)
     assert [status for _, status, _ in found] == ["unavailable", "offline"]
+
+
+def test_it_ends_although_the_tracker_does_not_say_which_process_looks_for_what_is_due(
+    world: World, ann: Browser, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.device(ANN)
+    ann("PUT", "/status", {"status": "offline", "until": world.clock.now() + HOUR})
+    Away(monkeypatch, world.registry.backends.tracker, "claim")
+    due(world, 3600)
+    assert seen(world, app) == "online"
