@@ -197,7 +197,7 @@ class Devices:
         if not paired and not known and not self._is_known(user, device):  # a name that nobody uses must cost no write
             raise NotFound()
         self._directory.sign_out_device(user, device, requester)
-        found = paired or known or self._is_live(user, device)
+        found = paired or known or self._is_known(user, device)  # its tickets are revoked now
         self._outbox.apply_now(user)
         if not found:
             raise NotFound()

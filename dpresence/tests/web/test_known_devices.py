@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dpresence.tests.web.calls import count_calls
+from dpresence.tests.web.races import Away
 from dpresence.tests.web.support import Browser, World
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -79,3 +80,13 @@ def test_a_sign_out_forgets_the_device_also_when_it_is_away(world: World) -> Non
     world.advance(60)
     assert ann("DELETE", "/devices/laptop").status_int == 204
     assert known(ann) == [] and ann("DELETE", "/devices/laptop").json["errno"] == 110
+
+
+def test_a_sign_out_is_answered_with_what_was_stored_while_the_tracker_is_unavailable(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, _ = world.person(ANN), connected(world, device="silent")
+    away = Away(monkeypatch, world.registry.backends.tracker, "devices")
+    assert ann("DELETE", "/devices/silent").status_int == 204
+    away.back = True
+    assert ann("DELETE", "/devices/silent").status_int == 404
