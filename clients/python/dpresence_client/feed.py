@@ -89,7 +89,7 @@ class Feed(HttpConnection):
         was_active = self._active
         super()._report(event, *values)
         if was_active and event == "closed":
-            self.task.cancel()
+            self._serving.cancel()
 
 
 def _next_event(answer: http.client.HTTPResponse) -> Tuple[str, str]:

@@ -8,9 +8,10 @@ import http.client
 import json
 import socket
 import ssl
+import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Awaitable, Callable, Dict, Tuple
+from typing import Any, Awaitable, Callable, Dict, Set, Tuple
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -36,22 +37,31 @@ class HttpCalls:
         self._url, self._context = urlsplit(url), context
         self._closables = contextlib.ExitStack()
         self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._interrupted, self._lock = False, threading.Lock()
+        self._running: Set[asyncio.Future[Any]] = set()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="dpresence-client")
         self.headers: Dict[str, str] = {"User-Agent": "dpresence-client"}
 
     async def run(self, function: Callable[..., Any], *values: Any) -> Any:
-        """Run a function in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *values)
+        """Run a function in a thread, which goes on if the caller is cancelled."""
+        call = asyncio.get_running_loop().run_in_executor(self._threads, function, *values)
+        self._running.add(call)
+        call.add_done_callback(self._running.discard)
+        return await asyncio.shield(call)
 
     def interrupt(self) -> None:
-        """End the calls of the threads."""
-        for sock in list(self._sockets):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        """End the calls of the threads; one that is connecting ends once it has connected, or after ``ANSWER_SECONDS``."""
+        with self._lock:
+            self._interrupted = True
+            for sock in self._sockets:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Return when no thread is left."""
-        self._threads.shutdown()
+        if self._running:
+            await asyncio.wait(self._running)
+        self._threads.shutdown()  # at once, as nothing runs in them
         self._closables.close()
 
     # -- in a thread
@@ -61,38 +71,47 @@ class HttpCalls:
 
         :param path: what follows the path of the channel.
         """
-        connection = self._connection(READ_SECONDS)
+        connection = self._connection()
         self._closables.callback(connection.close)
-        answer = self._call(connection, "GET", path, None)
+        answer = self._call(connection, READ_SECONDS, "GET", path, None)
         self._closables.callback(answer.close)
         return answer
 
     def post(self, path: str, body: bytes) -> Tuple[int, bytes]:
         """Make a call with a JSON body; return the status and the body of its answer."""
-        with contextlib.closing(self._connection(ANSWER_SECONDS)) as connection:
-            answer = self._call(connection, "POST", path, body)
+        with contextlib.closing(self._connection()) as connection:
+            answer = self._call(connection, ANSWER_SECONDS, "POST", path, body)
             with answer:
                 return answer.status, answer.read(MAX_BYTES)
 
-    def _call(self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None) -> http.client.HTTPResponse:
-        """Make a call; no redirect is followed."""
+    def _call(
+        self, connection: http.client.HTTPConnection, seconds: float, method: str, path: str, body: bytes | None
+    ) -> http.client.HTTPResponse:
+        """Make a call; no redirect is followed.
+
+        :param seconds: limit for each read, once the connection is open.
+        """
         connection.connect()
-        self._sockets.add(connection.sock)
+        connection.sock.settimeout(seconds)
+        with self._lock:
+            if self._interrupted:
+                raise ConnectionAbortedError("the connection has ended")
+            self._sockets.add(connection.sock)
         headers = {**self.headers, "Connection": "close", **({"Content-Type": "application/json"} if body else {})}
         connection.request(method, self._url.path + path, body, headers)
         return connection.getresponse()
 
-    def _connection(self, seconds: float) -> http.client.HTTPConnection:
+    def _connection(self) -> http.client.HTTPConnection:
         """Return a connection, through the proxy of the environment for a service that is not on this machine."""
         host, port = self._url.hostname or "", self._url.port
         if self._url.scheme == "ws":
-            return http.client.HTTPConnection(host, port, timeout=seconds)
+            return http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
         context = self._context or ssl.create_default_context()
         proxy = "" if host in _LOOPBACK or urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https", "")
         if not proxy:
-            return http.client.HTTPSConnection(host, port, timeout=seconds, context=context)
+            return http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=context)
         through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-        connection = http.client.HTTPSConnection(through.hostname or "", through.port, timeout=seconds, context=context)
+        connection = http.client.HTTPSConnection(through.hostname or "", through.port, timeout=ANSWER_SECONDS, context=context)
         connection.set_tunnel(host, port)
         return connection
 
@@ -103,18 +122,20 @@ class HttpConnection:
     :param url: URL of the channel, ``wss`` or ``ws``.
     :param events: the events of the core; each is called in the event loop.
     :param may_read: returns at once, or when the program has room for another message.
+    :ivar task: runs until no call and no thread is left.
     """
 
     def __init__(self, url: str, context: ssl.SSLContext | None, events: Any, may_read: Callable[[], Awaitable[None]]) -> None:
         self._calls = HttpCalls(url, context)
         self._events, self._may_read = events, may_read
         self._active = True
-        self.task = asyncio.ensure_future(self._run())
+        self._serving = asyncio.ensure_future(self._run())
+        self.task = asyncio.ensure_future(self._close_at_end())
 
     def disconnect(self, code: int) -> None:
         """Close, and report nothing more."""
         self._active = False
-        self.task.cancel()
+        self._serving.cancel()
 
     async def _serve(self) -> None:
         """Carry frames until the connection ends."""
@@ -135,11 +156,16 @@ class HttpConnection:
         except Exception:
             log.exception("an error in the client ended the connection")
             self._report("closed", LOST, "an error in the client")
+
+    async def _close_at_end(self) -> None:
+        """Close after the connection has ended. What cancels the connection does not cancel this."""
+        try:
+            await asyncio.wait({self._serving})
         finally:
             self._active = False
             self._calls.interrupt()
             await self._finish()
-            self._calls.close()
+            await self._calls.close()
 
     def _failed(self, error: Exception) -> None:
         self._report("closed", LOST, f"{error or type(error).__name__}")

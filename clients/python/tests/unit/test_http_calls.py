@@ -1,0 +1,89 @@
+"""A connection without a websocket, and its calls, whose service or proxy accepts connections and never answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+
+import pytest
+
+from dpresence_client import http_calls
+from dpresence_client.heartbeats import Heartbeats
+from dpresence_client.http_calls import HttpCalls
+
+STATUS = json.dumps({"status": "online", "id": 1})
+
+
+@pytest.fixture
+def silent():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def url(scheme: str, server: socket.socket) -> str:
+    return f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
+
+
+async def always() -> None:
+    return
+
+
+def test_a_connection_that_ends_while_it_opens_does_not_stop_the_event_loop(silent) -> None:
+    async def run() -> float:
+        connection = Heartbeats("desk", url("wss", silent), None, lambda *_: None, always)
+        connection.send(STATUS)
+        with await asyncio.to_thread(lambda: silent.accept()[0]) as near:  # it is waiting for TLS
+            await asyncio.sleep(0.05)
+            connection.disconnect(1000)
+            start = time.monotonic()
+            await asyncio.sleep(0.05)
+            took = time.monotonic() - start
+            assert not connection.task.done(), "there is still a thread"
+            near.shutdown(socket.SHUT_RDWR)
+            await asyncio.wait_for(connection.task, 30)
+        return took
+
+    assert asyncio.run(run()) < 5
+
+
+def test_a_connection_that_ends_while_an_answer_is_awaited_ends_at_once(silent) -> None:
+    async def run() -> None:
+        connection = Heartbeats("desk", url("ws", silent), None, lambda *_: None, always)
+        connection.send(STATUS)
+        with await asyncio.to_thread(lambda: silent.accept()[0]) as near:
+            assert await asyncio.to_thread(near.recv, 1)
+            connection.disconnect(1000)
+            await asyncio.wait_for(connection.task, 5)
+
+    asyncio.run(run())
+
+
+def test_a_call_that_connects_after_the_end_sends_nothing(silent) -> None:
+    async def run() -> bytes:
+        calls = HttpCalls(url("ws", silent), None)
+        calls.interrupt()
+        with pytest.raises(ConnectionAbortedError):
+            await asyncio.wait_for(calls.run(calls.post, "", b"{}"), 5)
+        await calls.close()
+        with contextlib.closing(silent.accept()[0]) as near:
+            return near.recv(1)
+
+    assert asyncio.run(run()) == b""
+
+
+def test_opening_a_stream_has_the_limit_of_an_answer_and_not_that_of_a_stream(silent, monkeypatch) -> None:
+    monkeypatch.setattr(http_calls, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(http_calls, "READ_SECONDS", 5.0)
+
+    async def run() -> None:
+        calls = HttpCalls(url("wss", silent), None)
+        with pytest.raises(OSError):
+            await calls.run(calls.get, "/feed")
+        await calls.close()
+
+    start = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - start < 4
