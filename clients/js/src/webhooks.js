@@ -13,6 +13,8 @@ export class WebhookRefused extends PresenceError {}
  * @param {Headers | Record<string, string | string[] | undefined>} headers those of the request
  * @param {string} body the body as it was received, not parsed and encoded again
  * @param {{toleranceSeconds?: number, now?: () => number}} [options] maximum difference of the clocks; the time in milliseconds
+ * @throws {WebhookRefused} a header is missing, the signature is another one, or the request is too old
+ * @throws {TypeError} the secret is none, for example empty
  * @returns {Promise<{type: string, timestamp: string, data: any}>}
  */
 export async function verifyWebhook(secret, headers, body, { toleranceSeconds = TOLERANCE_SECONDS, now = Date.now } = {}) {
@@ -25,10 +27,17 @@ export async function verifyWebhook(secret, headers, body, { toleranceSeconds = 
   if (Math.abs(now() / 1000 - Number(timestamp)) > toleranceSeconds) throw new WebhookRefused("webhook-timestamp: is too old or in the future");
   const signed = new TextEncoder().encode(`${id}.${timestamp}.${body}`);
   const given = signatures.split(" ").filter((one) => one.startsWith("v1,"));
-  const key = await crypto.subtle.importKey("raw", decoded(secret.replace(/^whsec_/, "")), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
+  const key = await imported(secret);
   const checks = await Promise.all(given.map((one) => crypto.subtle.verify("HMAC", key, decoded(one.slice(3)), signed)));
   if (!checks.includes(true)) throw new WebhookRefused("webhook-signature: is not of this secret");
   return JSON.parse(body);
+}
+
+/** @param {string} secret is never empty: anybody can sign with an empty key */
+async function imported(secret) {
+  const bytes = decoded(secret.replace(/^whsec_/, ""));
+  if (bytes.length === 0) throw new TypeError("secret: must be the text whsec_.. that the service has shown");
+  return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
 }
 
 /** @param {string} text Base64; anything else is no bytes */

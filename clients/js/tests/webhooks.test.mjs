@@ -24,11 +24,19 @@ for (const [what, headers, body, at] of /** @type {[string, Record<string, strin
   ["another body", HEADERS, `${BODY} `, 0],
   ["another id", { ...HEADERS, "webhook-id": "msg_2" }, BODY, 0],
   ["no Base64", { ...HEADERS, "webhook-signature": "v1,?" }, BODY, 0],
+  ["a timestamp of many digits", { ...HEADERS, "webhook-timestamp": "9".repeat(400) }, BODY, 0],
+  ["an id that is no text", { ...HEADERS, "webhook-id": "msg_\udcff" }, BODY, 0],
   ["no header", {}, BODY, 0],
   ["an old message", HEADERS, BODY, 301_000],
 ])) {
   test(`${what} is refused`, async () => {
     const refused = verifyWebhook(SECRET, headers, body, { now: () => now() + at });
     await assert.rejects(refused, (error) => error instanceof WebhookRefused && error instanceof PresenceError);
+  });
+}
+
+for (const secret of ["whsec_", "", "whsec_?"]) {
+  test(`the secret "${secret}" is named as wrong`, async () => {
+    await assert.rejects(verifyWebhook(secret, HEADERS, BODY, { now }), /^TypeError: secret: must be the text whsec_/);
   });
 }

@@ -37,16 +37,24 @@ def test_a_message_that_is_signed_with_the_secret_is_returned(body, secrets) -> 
         (headers(SECRET, at=AT - 301), BODY),
         (headers(SECRET, at=AT + 301), BODY),
         (headers(SECRET, **{"webhook-timestamp": "now"}), BODY),
+        (headers(SECRET, **{"webhook-timestamp": "9" * 400}), BODY),
+        (headers(SECRET, **{"webhook-timestamp": "9" * 5000}), BODY),
+        (headers(SECRET, **{"webhook-timestamp": f" +{AT}"}), BODY),
+        (headers(SECRET, **{"webhook-timestamp": "\udcff"}), BODY),
+        (headers(SECRET, **{"Webhook-Id": "msg_\udcff"}), BODY),
+        (headers(SECRET, **{"WEBHOOK-SIGNATURE": "v1,\udcff"}), BODY),
+        (headers(SECRET), BODY + "\udcff"),
         ({}, BODY),
         (headers(), BODY),
     ],
 )
 def test_any_other_request_is_refused(given, body) -> None:
     with pytest.raises(WebhookRefused) as refused:
-        verify_webhook(SECRET, given, body, now=lambda: AT)
+        verify_webhook(SECRET, given, body, now=lambda: float(AT))
     assert isinstance(refused.value, PresenceError) and SECRET not in str(refused.value)
 
 
-def test_a_secret_that_is_none_is_named() -> None:
+@pytest.mark.parametrize("secret", ["whsec_?", "whsec_ä", "whsec_", ""])
+def test_a_secret_that_is_none_is_named(secret) -> None:
     with pytest.raises(ValueError, match="secret: must be the text"):
-        verify_webhook("whsec_?", headers(SECRET), BODY, now=lambda: AT)
+        verify_webhook(secret, headers(SECRET), BODY, now=lambda: AT)
