@@ -75,6 +75,7 @@ export class SharedDevice extends EventTarget {
   /** @type {number | undefined} timer of an answer of the tab with the channel */
   #answerTimer;
   #answered = false;
+  #statusSet = false; // since this tab asked: the tab with the channel may have answered before it was told
 
   /**
    * @param {string} email
@@ -200,6 +201,7 @@ export class SharedDevice extends EventTarget {
   /** Ask which tab has the channel. If that tab sleeps on a phone, it keeps the lock and does not answer: then take the lock. */
   #findChannel() {
     if (this.#channel) return;
+    this.#statusSet = false;
     this.#send("hello");
     clearTimeout(this.#answerTimer);
     this.#answerTimer = setTimeout(() => this.#channel ?? this.start(), ANSWER_SECONDS * 1000);
@@ -245,7 +247,8 @@ export class SharedDevice extends EventTarget {
     },
     /** @param {[State, Status, string[], boolean]} value */
     welcome: ([state, status, known, away]) => {
-      [this.status, this.#known, this.#away] = [status, known, away];
+      if (!this.#statusSet) this.status = status;
+      [this.#known, this.#away] = [known, away];
       const outdated = !this.#answered && state.state === "stopped"; // this tab was opened later: the user may have signed in again
       this.#handlers.state(state);
       if (outdated) this.start();
@@ -259,7 +262,7 @@ export class SharedDevice extends EventTarget {
     },
     /** @param {Status} status */
     status: (status) => {
-      this.status = status;
+      [this.status, this.#statusSet] = [status, true];
       this.#channel?.setStatus(status);
       this.dispatchEvent(new Event("change"));
     },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dpresence.tests.live.clients import Person
+
 from .conftest import Scene
 from .sidebar import Stage
 from .support import Browser
@@ -59,6 +61,28 @@ def test_a_tab_that_was_put_to_sleep_with_the_lock_is_overtaken(browser: Browser
     assert browser.find("#connection").text == "Connecting"
     browser.wait(lambda it: it.find("#connection").text == "Connected")
     browser.assert_quiet()
+
+
+LATE = """
+    const email = "late@example.org", tabs = new BroadcastChannel(`dpresence ${email}`);
+    const answer = (state) => tabs.postMessage(["welcome", [{state}, "online", [], false]]);
+    tabs.onmessage = ({data: [message]}) => message === "hello" ? answer("connecting") : message === "status" && answer("connected");
+    navigator.locks.request(tabs.name, () => new Promise((end) => (window.end = end)));
+"""
+
+
+def test_a_status_chosen_before_another_tab_answers_with_the_earlier_one_stays(browser: Browser, scene: Scene) -> None:
+    person = Person(scene.service.origin, "late@example.org")
+    browser.enter(scene.service.origin, person.email)
+    browser.run(LATE)
+    browser.tab()
+    browser.open(f"{scene.service.origin}/sidebar")
+    browser.click("Offline")
+    browser.wait(lambda it: it.find("#connection").text == "Connected")
+    assert browser.find(".choice [aria-pressed=true]").text == "Offline"
+    browser.tab(0)
+    browser.run("end()")  # the other tab has the channel from now on
+    browser.wait(lambda _: [each["status"] for each in person.call("GET", "/devices")["devices"]] == ["offline"])
 
 
 def test_a_device_that_was_signed_out_stays_so_in_all_tabs(stage: Stage) -> None:
