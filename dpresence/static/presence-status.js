@@ -32,6 +32,11 @@ export class DeviceStatus {
     return this.#sent !== null;
   }
 
+  /** True if `offline` is wanted, and waits for the answer to a frame with another status. */
+  get offlineWaits() {
+    return this.wanted === "offline" && this.#sent !== null && this.#sent !== "offline";
+  }
+
   /** Return the status for a frame that is sent in any case. */
   send() {
     return (this.#sent = this.wanted);

@@ -82,7 +82,10 @@ export class PresenceChannel extends ChannelEventTarget {
   }
 
   /** Disconnect. The device keeps its status for the grace of the service, unless the status was set to `offline` before. */
-  stop() { if (this.#state.state !== "stopped") this.#stop(1000, "stopped"); }
+  stop() {
+    if (this.#status.offlineWaits) this.#update("status");
+    if (this.#state.state !== "stopped") this.#stop(1000, "stopped");
+  }
 
   /** Check now whether the connection is alive, as after a sleep; during a wait, connect at once if the service permits it. */
   check() {
@@ -97,10 +100,7 @@ export class PresenceChannel extends ChannelEventTarget {
   markRead(...ids) { this.report("read", ...ids); }
 
   /** Say that notifications were `shown`, or `opened` by the user, for senders that follow them. @param {import("./presence-types.js").Receipt} action @param {...string} ids */
-  report(action, ...ids) {
-    this.#reports[action].permit(ids);
-    this.#proceed();
-  }
+  report(action, ...ids) { this.#reports[action].permit(ids); this.#proceed(); }
 
   /** Have notifications shown again when the service repeats them; their listener called `preventDefault` and failed. @param {...string} ids */
   failed(...ids) { this.#reports.ack.forget(ids); }

@@ -183,6 +183,20 @@ def test_a_device_sets_its_status_and_receives_notifications_across_a_crash(node
         assert [(one["device"], one["status"]) for one in dan.call("GET", "/devices")["devices"]] == [("desk", "unavailable")]
 
 
+def test_a_device_that_stops_before_its_offline_is_due_leaves_no_grace(node: str, service: Service, application: Application) -> None:
+    gil = Person(service.origin, "gil-js@example.org")
+    puid, url = gil.grant(application), f"{service.origin.replace('http', 'ws')}/presence"
+    with application.service() as app:
+        with Script(node, "device.mjs", url, gil.email, "desk") as device:
+            device.say(gil.assertion())
+            device.until(lambda line: line.get("state") == "connected")
+            device.say("unavailable\noffline")
+        updates = app.next_updates()
+        while updates[-1][:2] != (puid, "offline"):
+            updates += app.next_updates()
+        assert updates[-1] == (puid, "offline", "explicit")
+
+
 def test_a_device_without_a_browser_pairs_and_connects(node: str, service: Service) -> None:
     with Script(node, "pairing.mjs", service.origin, "lamp") as device:
         [begun] = device.until(lambda line: "codes" in line)
