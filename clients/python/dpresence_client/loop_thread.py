@@ -27,13 +27,29 @@ class LoopThread:
             self.loop.run_until_complete(asyncio.wait(tasks, timeout=_CANCEL_SECONDS))
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and return its result; an exception, such as KeyboardInterrupt, cancels it."""
+        """Run a coroutine in the loop and return its result; an exception, such as KeyboardInterrupt, cancels it.
+
+        :raises RuntimeError: this is the thread of the loop.
+        """
+        try:
+            self.check()
+        except RuntimeError:
+            work.close()
+            raise
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    def check(self) -> None:
+        """Check that the caller may wait for the loop.
+
+        :raises RuntimeError: this is the thread of the loop.
+        """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("this is the thread of the client's event loop, which would wait for itself: call it in another thread")
 
     def close(self) -> None:
         """End the loop and its thread."""

@@ -123,7 +123,10 @@ class AppService(Client[aio.AppService]):
 
 
 class Device(Client[aio.Device]):
-    """A device of a user. Its parameters and errors are those of ``aio.Device``; ``on_cleared`` is called in the client's thread."""
+    """A device of a user. Its parameters and errors are those of ``aio.Device``.
+
+    :param on_cleared: a function, not a coroutine function. It is called in a thread that ends with ``close``, and may use the device.
+    """
 
     def __init__(
         self,
@@ -142,8 +145,20 @@ class Device(Client[aio.Device]):
         open_seconds: float = aio.OPEN_SECONDS,
     ) -> None:
         options: Dict[str, Any] = {"device": device, "status": status, "tickets": tickets, "label": label, "kind": kind, "inbox": inbox}
-        super().__init__(aio.Device(url, email, credentials, **options, on_cleared=on_cleared, context=context, open_seconds=open_seconds))
+        self._on_cleared = on_cleared
+        self._cleared: queue.SimpleQueue[List[str] | None] = queue.SimpleQueue()
+        options["on_cleared"] = self._cleared.put if on_cleared is not None else None
+        super().__init__(aio.Device(url, email, credentials, **options, context=context, open_seconds=open_seconds))
         self._callbacks: List[threading.Thread] = []
+
+    def start(self) -> None:
+        """Connect; return when the client has signed in, or after ``open_seconds``, when it keeps trying by itself.
+
+        :raises PresenceError: the service refused the client for good, for example ``InvalidCredentials``.
+        """
+        super().start()
+        if self._on_cleared is not None:
+            self._start_thread(self._call_cleared, self._on_cleared)
 
     @property
     def status(self) -> str:
@@ -209,7 +224,10 @@ class Device(Client[aio.Device]):
         iteration, not both.
         """
         self.running_thread()
-        thread = threading.Thread(target=self._call, args=(callback,), name="dpresence-notifications", daemon=True)
+        self._start_thread(self._call, callback)
+
+    def _start_thread(self, work: Callable[[Any], None], callback: Callable[[Any], Any]) -> None:
+        thread = threading.Thread(target=work, args=(callback,), name="dpresence-notifications", daemon=True)
         self._callbacks.append(thread)
         thread.start()
 
@@ -222,6 +240,13 @@ class Device(Client[aio.Device]):
                 self._post(self._client.failed, notification)
             else:
                 self._post(self._client.acknowledge, notification)
+
+    def _call_cleared(self, callback: Callable[[List[str]], Any]) -> None:
+        while (ids := self._cleared.get()) is not None:
+            try:
+                callback(ids)
+            except Exception:  # of the program's own code
+                log.exception("cleared notifications could not be processed")
 
     def _next(self) -> Notification | None:
         """Return the next notification; None at the end. What cannot be acknowledged any more comes again."""
@@ -238,6 +263,7 @@ class Device(Client[aio.Device]):
         The device keeps its status for the grace of the service (15 s), unless ``status`` was set to ``offline`` before.
         """
         super().close()
+        self._cleared.put(None)
         for thread in self._callbacks:
             if thread is not threading.current_thread():
                 thread.join()

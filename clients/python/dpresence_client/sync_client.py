@@ -43,7 +43,9 @@ class Client(Generic[A]):
             raise
 
     def close(self) -> None:
-        """Disconnect; return when no thread of the client is left. It can be called again, and from any thread."""
+        """Disconnect; return when no thread of the client is left. It can be called again, from any thread but that of its event loop."""
+        if self._thread is not None:
+            self._thread.check()
         with self._lock:
             thread = self._thread
             if thread is None or thread.loop.is_closed():
