@@ -98,6 +98,7 @@ class AppService(Client):
         self.inbox.put(Lost())
 
     def _stopped(self, output: Stopped) -> None:
+        self._lost()  # before the end, behind which nothing is taken
         self.inbox.end()
         self.driver.note_stopped()
 

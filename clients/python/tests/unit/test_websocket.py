@@ -11,7 +11,7 @@ from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
-from dpresence_client import Closed, NotFound, Refused, aio, retry, websocket
+from dpresence_client import AppService, Closed, NotFound, Refused, aio, retry, websocket
 from dpresence_client.inbox import MAX_ITEMS
 from dpresence_client.websocket import channel_url
 
@@ -160,6 +160,52 @@ def test_a_loop_that_was_left_goes_on_where_it_was() -> None:
         return seen
 
     assert asyncio.run(with_server(handler, work)) == ["p0", "p1", "p2", "p3", "p4"]
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_program_is_told_at_the_final_stop_too_that_the_table_is_not_current_any_more(refused) -> None:
+    current: list[bool] = []
+
+    async def handler(connection):
+        await sign_in(connection)
+        await connection.send(json.dumps({"snapshot": [], "last": True, "cursor": "e:1"}))
+        while not current:
+            await asyncio.sleep(0.001)
+        if refused:
+            await connection.close(4013, "too many bad frames")
+        await connection.wait_closed()
+
+    async def follow(app):
+        async for _ in app:
+            pass
+
+    def follow_in_a_thread(app):
+        for _ in app:
+            pass
+
+    async def work(_, port):
+        url = f"http://127.0.0.1:{port}/below"
+        async with aio.AppService(url, "app", KEY, open_seconds=30, on_current=current.append) as app:
+            await ended(asyncio.ensure_future(follow(app)), app.close)
+        assert current == [True, False]
+        current.clear()
+        app = AppService(url, "app", KEY, open_seconds=30, on_current=current.append)
+        await asyncio.to_thread(app.start)
+        await ended(asyncio.ensure_future(asyncio.to_thread(follow_in_a_thread, app)), lambda: asyncio.to_thread(app.close))
+        await asyncio.to_thread(app.close)
+        assert current == [True, False]
+
+    async def ended(following, close):
+        while not current:
+            await asyncio.sleep(0.001)
+        if refused:
+            with pytest.raises(Closed, match="4013"):
+                await following
+        else:
+            await close()
+            await following
+
+    asyncio.run(asyncio.wait_for(with_server(handler, work), 30))
 
 
 def test_an_error_in_the_client_ends_the_connection_and_not_the_client(monkeypatch, caplog) -> None:
