@@ -50,12 +50,13 @@ async function pair(service) {
     await show({ pairing });
     waitForAnswer(pairing, number);
   } catch (error) {
-    await pairingFailed(error);
+    await pairingFailed(error, number);
   }
 }
 
-/** @param {unknown} error */
-async function pairingFailed(error) {
+/** Tell why a pairing failed, unless it was cancelled. @param {unknown} error @param {number} number */
+async function pairingFailed(error, number) {
+  if (number !== polling) return;
   await show({ pairing: null, problem: error instanceof PairingFailed ? error.message : text("failed", String(error)) });
 }
 
@@ -69,7 +70,7 @@ async function waitForAnswer(pairing, number) {
     await show({ pairing: null, problem: "" });
     await connect();
   } catch (error) {
-    await pairingFailed(error);
+    await pairingFailed(error, number);
   }
 }
 
