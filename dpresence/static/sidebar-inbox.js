@@ -16,7 +16,8 @@ export class InboxList {
   /** @type {Entry[]} */
   #entries = [];
   #unread = 0;
-  #deleted = ""; // id of a notification whose deletion can still be undone
+  /** @type {Set<string>} ids of notifications whose deletion can still be undone, or is not answered yet */
+  #deleted = new Set();
   /** @type {string | undefined} */
   #next;
   #calls = 0; // an answer that a later call has overtaken is ignored
@@ -96,8 +97,8 @@ export class InboxList {
   show() {
     const item = (/** @type {Entry} */ one) =>
       notificationItem(one, this.#senderOf(one), (button) => this.#read(button, one), () => this.#remove(one));
-    const entries = this.#entries.filter(({ id }) => id !== this.#deleted);
-    const unread = this.#unread - Number(this.#entries.some(({ id, read }) => id === this.#deleted && !read));
+    const entries = this.#entries.filter(({ id }) => !this.#deleted.has(id));
+    const unread = this.#unread - this.#entries.filter(({ id, read }) => this.#deleted.has(id) && !read).length;
     this.#showList(entries.map(item));
     byId("unread").hidden = unread === 0;
     setText(byId("unread"), ngettext("%(num)s new", "%(num)s new", unread));
@@ -145,10 +146,10 @@ export class InboxList {
   /** Hide an entry, and delete it when the user does not undo that. @param {Entry} one */
   #remove(one) {
     sendHeld();
-    this.#deleted = one.id;
+    this.#deleted.add(one.id);
     this.show();
     const restore = () => {
-      this.#deleted = "";
+      this.#deleted.delete(one.id);
       this.show();
     };
     offerUndo(_("The notification is deleted."), () => this.#delete(one).finally(restore), () => {

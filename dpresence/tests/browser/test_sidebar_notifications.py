@@ -82,6 +82,31 @@ def test_an_action_that_is_a_word_is_no_link_and_clear_takes_all_away(stage: Sta
     assert stage.browser.run("return document.activeElement.id") == "notifications-title"
 
 
+SLOW_DELETION = """
+    window.changed = true;
+    const fetching = window.fetch;
+    window.fetch = async (path, options) => {
+      if (options?.method === "DELETE") await new Promise((go) => (window.arrive = go));
+      return fetching(path, options);
+    };
+"""
+
+
+def test_a_deletion_that_ends_late_does_not_bring_back_the_notification_that_was_deleted_after_it(stage: Stage) -> None:
+    stage.service.notify({"puid": stage.puid, "message": "Ring"}, {"puid": stage.puid, "message": "Ring again"})
+    stage.browser.wait(lambda it: it.count("#notifications li") == 2)
+    stage.browser.run(SLOW_DELETION)
+    for left in (1, 0):
+        stage.browser.run("document.querySelector('[data-key^=\"delete \"]').click()")
+        assert stage.browser.count("#notifications li") == left
+    stage.browser.run("arrive()")
+    stage.browser.wait(lambda it: len(stage.sue.call("GET", "/notifications")["notifications"]) == 1)
+    stage.browser.run_async("setTimeout(arguments[0], 300)")
+    assert stage.browser.count("#notifications li") == 0 and stage.browser.count("#undo button") == 1
+    stage.browser.press(Keys.ENTER)  # the focus is on the button
+    stage.browser.wait(lambda it: it.count("#notifications li") == 1 and it.count("#undo button") == 0)
+
+
 def test_notifications_that_waited_while_a_user_was_away_are_shown_when_they_connect(browser: Browser, scene: Scene, stage: Stage) -> None:
     browser.open("about:blank")
     stage.service.notify({"puid": stage.puid, "message": "Miss you"})
