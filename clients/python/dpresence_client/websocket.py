@@ -72,7 +72,7 @@ class Websocket:
         self._events = events
         self._may_read = may_read
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
-        self._active = True
+        self._active, self._paused = True, False
         self._close_code = 1000
         self.task = asyncio.ensure_future(self._run())
 
@@ -126,15 +126,25 @@ class Websocket:
 
     async def _serve(self, websocket: ClientConnection) -> None:
         self._report("opened")
-        writer = asyncio.ensure_future(self._write(websocket))
+        others = [asyncio.ensure_future(work(websocket)) for work in (self._write, self._watch)]
         try:
             while True:
+                self._paused = True
                 await self._may_read()
+                self._paused = False
                 self._report("received", await websocket.recv())
         except ConnectionClosed as closed:
             self._report("closed", *_end(closed))
         finally:
-            writer.cancel()
+            for task in others:
+                task.cancel()
+
+    async def _watch(self, websocket: ClientConnection) -> None:
+        """Report the end of the connection while nothing is read, as the program has no room for another message."""
+        await websocket.wait_closed()
+        if self._paused:
+            self._report("closed", *_end(websocket.protocol.close_exc))
+            self.task.cancel()
 
     async def _write(self, websocket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):  # the reader reports it

@@ -11,6 +11,7 @@ from typing import Any, AsyncIterator, Callable, Dict, List, Sequence, Union
 from urllib.parse import quote
 
 from ..app_core import AppServiceCore
+from ..core import Phase
 from ..driver import RANDOM, Driver
 from ..errors import NotConnected, OutcomeUnknown, PresenceError, Refused
 from ..feed import Feed
@@ -86,7 +87,7 @@ class AppService(Client):
     def _make(self) -> None:
         outcomes = None if self._on_outcome is None else self.table.outcomes
         self.core = AppServiceCore(self._key, self.table.cursor, RANDOM, outcomes)
-        self.inbox = Inbox(lambda: self.core.has_requests)
+        self.inbox = Inbox(lambda: self.core.has_requests or self.core.phase is Phase.SIGNING_IN)
         handlers: Dict[type, Callable[[Any], None]] = {Deliver: self._deliver, DeliverOutcomes: self._deliver}
         handlers |= {Answered: self._answered, Stopped: self._stopped}
         self.driver = Driver(self.core, self._url, self._context, handlers, self.inbox.may_read, Feed, self._lost)

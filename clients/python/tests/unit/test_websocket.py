@@ -143,6 +143,33 @@ def test_a_program_that_does_not_take_the_changes_stops_the_reading_but_not_its_
     asyncio.run(with_server(handler, work))
 
 
+@pytest.mark.parametrize("unread", [0, 100])
+def test_a_connection_that_ends_while_the_program_does_not_take_the_changes_is_replaced(unread, monkeypatch) -> None:
+    """:param unread: messages behind which the library does not see the close frame."""
+    monkeypatch.setattr(retry, "MAX_SECONDS", 0.01)
+    monkeypatch.setattr(websocket, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(websocket, "PONG_SECONDS", 0.5)
+    connections = []
+
+    async def handler(connection):
+        connections.append(connection)
+        await sign_in(connection)
+        for number in range(MAX_ITEMS + unread if len(connections) == 1 else 0):
+            update = {"puid": "p", "status": ("online", "offline")[number % 2], "at": number, "reason": "explicit"}
+            await connection.send(json.dumps({"updates": [update], "cursor": f"e:{number}"}))
+        if len(connections) == 1:
+            await connection.close(4102, "slow reader")
+        await connection.wait_closed()
+
+    async def work(app, port):
+        async with app:
+            while not (len(connections) >= 2 and app.connected):
+                await asyncio.sleep(0.001)
+            assert app.inbox._items.qsize() >= MAX_ITEMS
+
+    asyncio.run(asyncio.wait_for(with_server(handler, work), 10))
+
+
 def test_a_loop_that_was_left_goes_on_where_it_was() -> None:
     async def handler(connection):
         await sign_in(connection)
