@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,14 +290,11 @@ def elsewhere(settings):
 @pytest.mark.slow
 def test_a_server_that_nothing_uses_is_neither_needed_nor_checked(elsewhere):
     check_redis(elsewhere)
-    backends = load(elsewhere, FakeClock())
-    assert backends.ping() == {"directory": True, "tracker": True, "mailbox": True}
-    backends.close()
+    with closing(load(elsewhere, FakeClock())) as backends:
+        assert backends.ping() == {"directory": True, "tracker": True, "mailbox": True}
 
 
 def test_a_single_partition_is_on_the_server_of_the_urls(elsewhere, second):
-    one = replace(elsewhere, redis=replace(elsewhere.redis, urls=(second.url,), partitions=1))
-    backends = load(one, FakeClock())
-    assert second.client.exists("dpresence:t:meta")
-    assert backends.redis_servers() == {}
-    backends.close()
+    with closing(load(replace(elsewhere, redis=replace(elsewhere.redis, urls=(second.url,), partitions=1)), FakeClock())) as backends:
+        assert second.client.exists("dpresence:t:meta")
+        assert backends.redis_servers() == {}
