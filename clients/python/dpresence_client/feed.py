@@ -85,12 +85,6 @@ class Feed(HttpConnection):
         else:
             self._refused(status, body, frame["id"])
 
-    def _report(self, event: str, *values: Any) -> None:
-        was_active = self._active
-        super()._report(event, *values)
-        if was_active and event == "closed":
-            self._serving.cancel()
-
 
 def _next_event(answer: http.client.HTTPResponse) -> Tuple[str, str]:
     """Read the next event of a stream; return its name and data, both empty at the end."""

@@ -174,9 +174,12 @@ class HttpConnection:
         self._report("received", json.dumps(frame))
 
     def _report(self, event: str, *values: Any) -> None:
-        if self._active:
-            self._active = event != "closed"
-            self._events(event, *values)
+        if not self._active:
+            return
+        self._active = event != "closed"
+        self._events(event, *values)
+        if event == "closed":
+            self._serving.cancel()
 
 
 def error_object(body: bytes) -> Dict[str, Any] | None:

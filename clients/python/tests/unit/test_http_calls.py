@@ -87,3 +87,21 @@ def test_opening_a_stream_has_the_limit_of_an_answer_and_not_that_of_a_stream(si
     start = time.monotonic()
     asyncio.run(run())
     assert time.monotonic() - start < 4
+
+
+def test_a_heartbeat_that_is_refused_ends_the_connection_at_once(silent) -> None:
+    reported: list[str] = []
+
+    def answer() -> None:
+        with silent.accept()[0] as near:
+            near.recv(4096)
+            near.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+    async def run() -> None:
+        connection = Heartbeats("desk", url("ws", silent), None, lambda event, *_: reported.append(event), always)
+        connection.send(STATUS)
+        await asyncio.to_thread(answer)
+        await asyncio.wait_for(connection.task, 5)
+
+    asyncio.run(run())
+    assert reported == ["opened", "closed"]
