@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,6 +47,7 @@ class Call(Generic[T]):
                 return
 
     def _attempt(self) -> Exception | None:
+        handled = sys.exception()
         try:
             self._check_wanted()
             with self.engine.begin() as connection:
@@ -54,7 +56,7 @@ class Call(Generic[T]):
         except Exception as error:  # re-raised in the caller's greenlet
             if isinstance(error, SQLAlchemyError | self.engine.dialect.loaded_dbapi.Error):
                 _clear_frames(error)
-                if interruption := postgresql.interruption(error):
+                if interruption := postgresql.interruption(error, handled):
                     raise interruption from None
             return error
         except BaseException as error:  # raised in this greenlet by a caller that has stopped waiting

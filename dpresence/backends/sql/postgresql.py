@@ -159,14 +159,16 @@ def _notice_gone(context: ExceptionContext) -> None:
         context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
 
 
-def interruption(error: BaseException | None) -> BaseException | None:
+def interruption(error: BaseException | None, handled: BaseException | None = None) -> BaseException | None:
     """Return what has ended a greenlet's wait, such as a deadline, if the driver has raised its own error instead; None otherwise.
 
     psycopg does so in the middle of several statements, as it cannot end its pipeline then.
+
+    :param handled: the exception that the caller was handling already, which has interrupted something else.
     """
-    while error is not None and isinstance(error, Exception):
+    while isinstance(error, Exception) and error is not handled:
         error = error.__cause__ or error.__context__
-    return error
+    return None if error is handled else error
 
 
 def reason_of(error: Exception) -> str:

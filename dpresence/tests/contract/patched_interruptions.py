@@ -9,7 +9,7 @@ import time
 import gevent
 import gevent.event
 import pytest
-from sqlalchemy import Result
+from sqlalchemy import Result, text
 
 from dpresence.backends.sql.postgresql import CONNECTIONS
 from dpresence.errors import BackendUnavailable
@@ -118,3 +118,16 @@ def test_a_call_that_runs_as_the_database_is_closed_leaves_no_connection_behind(
     database.close()
     running.get()
     eventually(lambda: other.run(sessions) == before)
+
+
+def test_an_error_of_the_database_after_a_timeout_of_the_caller_is_the_databases(make):
+    database, failed = make(), []
+    with pytest.raises(gevent.Timeout):
+        try:
+            with gevent.Timeout(0.01):
+                gevent.sleep(1)
+        finally:
+            with pytest.raises(BackendUnavailable):
+                database.run(lambda connection: connection.execute(text("SELECT :it"), {"it": "\0"}))
+            failed.append(True)
+    assert failed and database.run(mode) is None
