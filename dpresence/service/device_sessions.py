@@ -88,7 +88,7 @@ class DeviceSessions:
         previous = self._hub.join_device(session.user, session.device, channel)
         if previous:
             previous.close(CloseCode.REPLACED, REPLACED)
-        elif connected.replaced not in (None, "", channel.connection_id):  # its own: an earlier frame was stored and got no answer
+        elif connected.replaced:
             self._devices.signal_replaced(session.user, session.device, connected.replaced)
 
     def renew(self, channel: DevicePort, verified: VerifiedSignIn, frame: StatusUpdate) -> None:

@@ -57,10 +57,10 @@ class MemoryTracker(MemoryFeeds):
         if found is None:
             found = LiveDevice(device or "~" + secrets.token_urlsafe(6))
             known.add(found)
-        replaced, found.connection = found.connection, connection
-        found.status, found.sign_in_revision = status, sign_in_revision
-        if replaced != connection:
+        replaced = None if found.connection == connection else found.connection
+        if found.connection != connection:
             found.since = self._clock.now()
+        found.connection, found.status, found.sign_in_revision = connection, status, sign_in_revision
         if user not in self._users:
             self._users[user] = known
             known.rate_full_at = self._rates.pop(user)

@@ -18,7 +18,7 @@ class Connected(Struct, frozen=True):
     """The result of connecting a device.
 
     :param device: the device's name; a nameless device gets a generated one that starts with ``~``.
-    :param replaced: the connection that had the device before, if that was still open.
+    :param replaced: the other connection that had the device before, if that was still open.
     :param resumed: the device was in grace.
     """
 

@@ -118,6 +118,12 @@ class DeviceContract:
         assert list(backend.devices("jane")) == [Device("phone", "online", True, EPOCH + 1000)]
         assert changes(backend) == [("online", "explicit")]
 
+    def test_a_connection_that_connects_its_device_again_replaces_none(self, backend, clock):
+        connect(backend)
+        clock.advance(1)
+        assert connect(backend) == Connected("phone", None)
+        assert list(backend.devices("jane")) == [Device("phone", "online", True, EPOCH)]
+
     def test_a_replaced_connection_changes_nothing_any_more(self, backend, clock):
         connect(backend)
         connect(backend, connection="c2")

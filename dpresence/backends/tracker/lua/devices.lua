@@ -107,12 +107,14 @@ function operations.connect(user, name, connection, status, grants, revision, ov
   end
   if others >= limit then return false end
   local previous = record.devices[name]
-  local since = previous and previous.connection == connection and previous.since or context.now
+  local own = previous and previous.connection == connection
+  local since = own and previous.since or context.now
   record.devices[name] = { status = status, connection = connection, process = me, since = since, signed = sign_in_revision }
   if previous and previous.process ~= me then index(user, record, previous.process) end
   index(user, record, me)
   save_devices(user, record, grants, override, 'explicit')
-  return { name, previous and not previous[GRACE_END] and previous.connection or '', previous and previous[GRACE_END] and true or false }
+  local replaced = previous and not own and not previous[GRACE_END] and previous.connection or ''
+  return { name, replaced, previous and previous[GRACE_END] and true or false }
 end
 
 function operations.update(user, name, connection, status, grants, revision, override, sign_in_revision)
