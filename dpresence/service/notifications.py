@@ -173,8 +173,6 @@ class Notifications:
 
     def _store(self, application: Application, accepted: Sequence[Accepted]) -> None:
         queued = [each for each in accepted if each.ttl_ms]
-        for each in (each for each in accepted if not each.ttl_ms):
-            each.queue_size = self._mailbox.queue_size(each.grant.user, each.grant.puid, each.shown_until)
         new = [
             QueuedNotification(
                 each.grant.user, each.notification, each.ttl_ms, each.shown_until, application.domain, each.grant.paused, each.control
@@ -191,6 +189,9 @@ class Notifications:
         wanted = [(item, each.position, each.urgency) for item, each in zip(new, queued, strict=True) if each.is_pushed]
         if wanted:
             self._retries.run(("push", wanted[0][0].notification.id), partial(self._pushes.add, application.id, wanted))
+        for each in accepted:
+            if not each.ttl_ms:
+                each.queue_size = self._mailbox.queue_size(each.grant.user, each.grant.puid, each.shown_until)
         if queued:
             self._retries.run(queued[0].notification.id, partial(self._check_grants, application.id, queued))
 

@@ -284,3 +284,8 @@ def test_a_notification_answered_ok_survives_a_restart(make_world: Callable[...,
     device = again.channel()
     device.receive({"email": ANN, "assertion": again.assertion(ANN), "status": "online"})
     assert device.sent[1]["notifications"][0]["message"] == "kept"
+
+
+def test_what_is_not_stored_is_answered_with_the_number_that_waits_with_that_of_its_frame(world: World, app: App, puid: str) -> None:
+    answers = world.notify(app, {"puid": puid, "ttl": 0}, {"puid": puid, "message": "stored"})
+    assert [answer["queue_size"] for answer in answers] == [1, 1]
