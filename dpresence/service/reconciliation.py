@@ -77,7 +77,8 @@ class Reconciliation:
     def _appids(self, start: str) -> Iterator[str]:
         """Yield the ids of the applications with feeds: those after ``start``, then the others."""
         yield from self._appids_after(start)
-        yield from takewhile(lambda appid: appid <= start, self._appids_after(""))
+        if start:
+            yield from takewhile(lambda appid: appid <= start, self._appids_after(""))
 
     def _appids_after(self, after: str) -> Iterator[str]:
         while appids := self._tracker.applications(after, _PAGE):
