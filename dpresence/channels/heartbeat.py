@@ -34,11 +34,10 @@ class HeartbeatConnection:
     Implements ``ChannelConnection`` for the channel and ``AdmittedConnection`` for the gate; its channel sends nothing.
 
     :ivar lease_ends_at: ``Clock.monotonic()`` at which the device is lost.
-    :ivar closed: it has ended, or is about to.
     :ivar code: the close code, 0 before.
     """
 
-    __slots__ = ("_channel", "_gate", "address", "bucket", "closed", "code", "id", "lease_ends_at")
+    __slots__ = ("_channel", "_gate", "address", "bucket", "code", "id", "lease_ends_at")
 
     idle = False
     """No notifications are pushed: they wait for the next heartbeat."""
@@ -49,10 +48,14 @@ class HeartbeatConnection:
         self.id = gate.new_id()
         self.address = address
         self.bucket: Bucket | None = None
-        self.closed = False
         self.code = 0
         self.lease_ends_at = math.inf
         self._channel: HeartbeatChannel | None = None
+
+    @property
+    def closed(self) -> bool:
+        """True if it has ended, or is about to."""
+        return self.code != 0
 
     def begin(self, channel: HeartbeatChannel) -> None:
         """Begin: from now on the ticker ends the lease."""
@@ -102,7 +105,6 @@ class HeartbeatConnection:
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """End the connection; its channel leaves in a greenlet."""
         if not self.closed:
-            self.closed = True
             self.code = code
             gevent.spawn(self._end, code)
 
