@@ -28,7 +28,7 @@ export class TableSaver {
     if (!this.#closed) this.#timer ??= setTimeout(() => this.#saveDue(), SAVE_MS);
   }
 
-  /** Save what has not been saved, and save nothing after that. @throws what the store throws: the table is not stored */
+  /** Store the last changes, and stop saving. @throws the error of the store if the table could not be stored */
   async close() {
     this.#closed = true;
     clearTimeout(this.#timer);

@@ -63,6 +63,17 @@ async function connected(store) {
 
 const update = (cursor) => socket.receive({ updates: [{ puid: "p", status: "online", reason: "status", at: 1 }], cursor });
 
+/** Return a service whose first save has begun, and a change after that, with its store. */
+async function changedDuringSave(context) {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const store = new FakeStore();
+  const app = await connected(store);
+  context.mock.timers.tick(1000);
+  await settle();
+  update("e:2");
+  return { app, store };
+}
+
 test("a save that failed is logged, and tried again with what is newest then", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const log = context.mock.method(console, "error", () => {});
@@ -99,12 +110,7 @@ test("a save that failed is tried again without another change", async (context)
 });
 
 test("a change during a long save is saved after it", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
-  const store = new FakeStore();
-  const app = await connected(store);
-  context.mock.timers.tick(1000);
-  await settle();
-  update("e:2");
+  const { app, store } = await changedDuringSave(context);
   context.mock.timers.tick(5000);
   await settle();
   assert.equal(store.saves.length, 1);
@@ -119,12 +125,7 @@ test("a change during a long save is saved after it", async (context) => {
 });
 
 test("stop waits for the save that has begun, and saves what came after it", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
-  const store = new FakeStore();
-  const app = await connected(store);
-  context.mock.timers.tick(1000);
-  await settle();
-  update("e:2");
+  const { app, store } = await changedDuringSave(context);
   const stopped = app.stop();
   await settle();
   store.saves[0].resolve();
