@@ -236,8 +236,10 @@ class DirectoryVersion(NamedTuple):
     revision: int
 
 
-class GrantSet(NamedTuple):
+class GrantSet(Struct, frozen=True, gc=False):
     """All grants of one user at one revision of their account, and the override that goes with them.
+
+    It is in no cycle, so it needs no header for the garbage collector. Each user with a device has one.
 
     :param revision: see ``Account.revision``; ``ERASED`` if the account does not exist any more.
     :param override: see ``Account``.
