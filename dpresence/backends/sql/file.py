@@ -103,9 +103,17 @@ class DatabaseFile:
 
 def _has_open(pid: int, file: int) -> bool:
     """Return whether a process has a file open. A process of another container may have the same number as one of this one."""
-    found = os.fstat(file)
     try:
-        opened = [os.stat(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd") if name != "0"]
+        names = os.listdir(f"/proc/{pid}/fd")
     except OSError:
         return False
-    return any((each.st_dev, each.st_ino) == (found.st_dev, found.st_ino) for each in opened)
+    return any(_is_same(f"/proc/{pid}/fd/{name}", os.fstat(file)) for name in names if name != "0")
+
+
+def _is_same(path: str, found: os.stat_result) -> bool:
+    """Return whether a path leads to a file; False for one that another process has closed meanwhile."""
+    try:
+        there = os.stat(path)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)

@@ -75,6 +75,14 @@ def test_the_operators_command_works_beside_a_service(make):
     migrate(make(alone=None))
 
 
+def test_a_service_that_closes_other_files_meanwhile_is_found(make, path, monkeypatch):
+    """A service that serves opens and closes connections all the time."""
+    make(alone=True)
+    listed = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: ["999999", *listed(folder)])
+    assert make().service_pid() == os.getpid()
+
+
 def test_a_service_that_has_ended_holds_nothing(make):
     make(alone=True).close()
     make(alone=True)
