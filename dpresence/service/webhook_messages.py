@@ -36,10 +36,22 @@ class Changed(Exception):
     """The message cannot be sent: there is none any more, or what it was made from has changed."""
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotInProgress:
+    """A snapshot whose pages are being sent.
+
+    :param key: what it was begun for: with another URL or series, or a new webhook, the pages that were sent are of no use.
+    :param cursor: cursor of the feed at its start, after which the updates follow it.
+    """
+
+    key: tuple[str, int, int]
+    cursor: str
+
+
 class SenderState:
     """The part of a webhook's position that only its sender has.
 
-    :ivar snapshot: series and feed offset of the snapshot in progress, None without one.
+    :ivar snapshot: the snapshot in progress, None without one.
     :ivar after: the last PUID of it that was confirmed.
     :ivar batch_end: offset after the last update of the message that was attempted and is not confirmed; None without one.
     :ivar outcomes_end: the last position of the outcomes of such a message; None without one.
@@ -54,7 +66,7 @@ class SenderState:
     __slots__ = ("after", "batch_end", "due_at", "failing", "outcomes", "outcomes_end", "sent", "sent_at", "snapshot", "unstored")
 
     def __init__(self) -> None:
-        self.snapshot: tuple[int, Offset] | None = None
+        self.snapshot: SnapshotInProgress | None = None
         self.after = ""
         self.batch_end: Offset | None = None
         self.outcomes_end: int | None = None
@@ -216,14 +228,20 @@ class WebhookMessages:
         application = self._directory.application(webhook.appid)
         if application is None:
             raise Changed
-        if state.snapshot is None or state.snapshot[0] != webhook.series:
-            state.snapshot, state.after = (webhook.series, self._feeds.head(application.id)), ""
-        cursor = self._feeds.cursor(state.snapshot[1])
+        cursor = self._snapshot(webhook, state).cursor
         entries, after = self._feeds.presence_page(application, state.after, ENTRIES)
         data = Snapshot(entries, last=after is None, cursor=or_unset(cursor if after is None else None))
         made = SnapshotMessage(timestamp=_text(self._clock.now()), data=data)
         signed = self._sign(webhook, f"{cursor} {state.after} ".encode() + encode(data), encode(made))
         return Message("presence.snapshot", signed, len(entries), cursor if after is None else "", after=after)
+
+    def _snapshot(self, webhook: Webhook, state: SenderState) -> SnapshotInProgress:
+        """Return the snapshot in progress; begin anew if no updates can follow it any more, as after a long failure in the middle."""
+        key, found = (webhook.url, webhook.created_at, webhook.series), state.snapshot
+        if found is None or found.key != key or self._feeds.offset(webhook.appid, found.cursor) is None:
+            found = SnapshotInProgress(key, self._feeds.cursor(self._feeds.head(webhook.appid)))
+            state.snapshot, state.after = found, ""
+        return found
 
     def test(self, webhook: Webhook) -> Message:
         """Return a test message."""
