@@ -156,15 +156,16 @@ def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: C
     """Refuse what would overwrite anything without ``--force``, and a backup for which the ini has no place, before anything is changed.
 
     :raises CommandFailed: something would be overwritten, or the backup is of another kind of database.
-    :raises SettingError: the backup has a mailbox in Redis, and the ini has none.
+    :raises SettingError: the mailbox of the backup is not where the ini says.
     """
     settings = context.settings
     if name_in_backup(settings) != manifest["database"]:
         raise CommandFailed(
             f"the backup has {manifest['database']}, and directory.url is of the other kind: restore it there, and use dpresence copy"
         )
-    if _MAILBOX in manifest["files"] and settings.storage.mailbox != "redis":
-        raise SettingError("mailbox: must be redis, as in the backup")
+    kind = "redis" if _MAILBOX in manifest["files"] else "sql"
+    if settings.storage.mailbox != kind:
+        raise SettingError(f"mailbox: must be {kind}, as in the backup")
     filled = []
     if is_filled(settings, context.clock):
         filled.append("the database")

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 UPGRADE_SECONDS = 300.0
 _SINCE = re.compile(r"[0-9]{4}_since_([0-9]{4})")
 """Revision of a migration that versions of the service from an older revision on can use as well (docs/upgrades.md)."""
+_REVISION = re.compile(r"[0-9]{4}(_since_[0-9]{4})?")
+"""Revision of any version of the service."""
 
 
 def configuration(connection: Connection) -> Config:
@@ -86,6 +88,12 @@ def check(database: Database) -> tuple[str | None, str]:
     if present and present not in _known() and not usable(present):
         raise SettingError(f"directory.url: must be a database of this version or an older one (it has the unknown revision {present})")
     return present, newest
+
+
+def is_newer(database: Database) -> bool:
+    """Return whether a database is of a newer version of the service, whose revision this one does not know."""
+    present = revision(database) or ""
+    return bool(_REVISION.fullmatch(present)) and present not in _known()
 
 
 def open_existing(url: str, clock: Clock) -> Database:

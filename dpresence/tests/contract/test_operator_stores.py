@@ -135,6 +135,62 @@ def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, r
     mailbox.close()
 
 
+def upgrade(database: Database) -> None:
+    """Change a database as a newer version does, which this one cannot use."""
+    statements = [
+        "CREATE TABLE newer (appid VARCHAR REFERENCES applications (id))",
+        "CREATE FUNCTION newer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
+        "CREATE TRIGGER newer BEFORE INSERT ON outcomes FOR EACH ROW EXECUTE FUNCTION newer()",
+        "UPDATE alembic_version SET version_num = '9999'",
+    ]
+    for statement in statements:
+        database.run(lambda connection, statement=statement: connection.exec_driver_sql(statement))
+
+
+def newer(database: Database) -> list[str]:
+    """Return the names of what a newer version has made."""
+    query = "SELECT relname FROM pg_class WHERE relname = 'newer' UNION SELECT proname FROM pg_proc WHERE proname = 'newer'"
+    return list(database.run(lambda connection: connection.exec_driver_sql(query).scalars().all()))
+
+
+@pytest.mark.slow
+def test_a_backup_from_before_an_upgrade_of_postgresql_is_restored(ini, database, migrated, pg_dump, tmp_path, capsys, monkeypatch) -> None:
+    fill(database)
+    before, folder = summaries(migrated), tmp_path / "saved"
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0
+    upgrade(database)
+    capsys.readouterr()
+    assert main(["--ini", str(ini), "restore", str(folder)]) == 1
+    assert capsys.readouterr().err == "dpresence: not empty: the database; --force overwrites\n"
+    failing = tmp_path / "bin" / "pg_restore"
+    failing.parent.mkdir()
+    failing.write_text("#!/bin/sh\necho 'CREATE TABLE half (id integer);'\necho 'it fails' >&2\nexit 1\n")
+    failing.chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", str(failing.parent), prepend=":")
+        assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 1
+    assert capsys.readouterr().err == "dpresence: pg_restore: it fails\n"
+    assert newer(database) == ["newer"] and summaries(migrated) == before, "nothing was changed"
+    assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 0, capsys.readouterr()
+    assert newer(database) == [] and summaries(migrated) == before
+    migrate(database)
+
+
+@pytest.mark.parametrize("change", ["UPDATE alembic_version SET version_num = '9999'", "ALTER TABLE accounts DROP COLUMN hours"])
+def test_a_backup_is_restored_over_an_sqlite_database_of_another_version(ini, filled, tmp_path, capsys, change) -> None:
+    ini.write_text(f"[app:main]\ndirectory.url = {filled}\n")
+    before, folder = summaries(filled), tmp_path / "saved"
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0
+    database = Database(filled)
+    database.run(lambda connection: connection.exec_driver_sql(change))
+    database.close()
+    capsys.readouterr()
+    assert main(["--ini", str(ini), "restore", str(folder)]) == 1
+    assert capsys.readouterr().err == "dpresence: not empty: the database; --force overwrites\n"
+    assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 0
+    assert summaries(filled) == before
+
+
 @pytest.mark.slow
 def test_a_backup_with_a_mailbox_for_which_the_ini_has_no_place_is_not_restored(ini, database, pg_dump, tmp_path, capsys) -> None:
     fill(database)
@@ -146,6 +202,10 @@ def test_a_backup_with_a_mailbox_for_which_the_ini_has_no_place_is_not_restored(
     assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 3
     assert capsys.readouterr().err.endswith("dpresence: mailbox: must be redis, as in the backup\n")
     assert database.run(lambda connection: connection.exec_driver_sql("SELECT blocked FROM accounts").scalars().all()) == [True, True]
+    assert main(["--ini", str(ini), "backup", str(tmp_path / "sql")]) == 0
+    ini.write_text(ini.read_text().replace("mailbox = sql", "mailbox = redis"))
+    assert main(["--ini", str(ini), "restore", str(tmp_path / "sql"), "--force"]) == 3
+    assert capsys.readouterr().err.endswith("dpresence: mailbox: must be sql, as in the backup\n")
 
 
 def test_an_ini_that_differs_from_that_of_the_backup_is_named(ini, filled, tmp_path, capsys) -> None:
