@@ -13,7 +13,7 @@ from ..backends.directory import Directory, OutboxEntry, Requester
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_domain, without_scheme
-from ..errors import Conflict, NotFound, WrongValue
+from ..errors import Conflict, NotFound, Refused, WrongValue
 from ..limits import RateLimit
 from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
@@ -90,18 +90,24 @@ class Applications:
         """Change name, description or domain. A new domain resets the application: it is not validated, inactive, and without grants.
 
         :raises WrongValue: ``domain`` is not a domain, or ``name`` contains or resembles another domain.
+        :raises Conflict: another call has changed the domain meanwhile, or with a new domain the name: the two were not checked together.
         """
         given = {name: value for name in ("name", "description", "domain") if (value := getattr(wanted, name)) is not UNSET}
         if "domain" in given:
             given["domain"] = self._domain(given["domain"])
         if given.keys() & {"name", "domain"}:
             _check_name(given.get("name", application.name), given.get("domain", application.domain))
-        if given.get("domain", application.domain) == application.domain:
-            return self._store(application.id, given, requester)
+        if given.get("domain", application.domain) != application.domain:
+            return self._move(application, given, requester)
+        domain_key = application.domain_key if given.keys() & {"name", "domain"} else None
+        given.pop("domain", None)  # it is stored; another call may have changed it since
+        return self._store(application.id, given, requester, domain_key)
+
+    def _move(self, application: Application, given: Mapping[str, object], requester: Requester) -> Application:
         anew = {**given, **NOT_VALIDATED, "domain_key": secrets.token_urlsafe(24)}
-        moved = self._directory.move_application(application.id, anew, requester)
+        moved = self._directory.move_application(application.id, anew, requester, application)
         if moved is None:
-            raise NotFound()
+            raise self._lost(application.id)
         self._outbox.apply_now(application.id)
         return moved[0]
 
@@ -137,11 +143,17 @@ class Applications:
     def _domain(self, text: str) -> str:
         return check_domain(without_scheme(text), self._settings.outbound.allow_loopback)
 
-    def _store(self, appid: str, changes: Mapping[str, object], requester: Requester) -> Application:
-        changed = self._directory.change_application(appid, changes, requester=requester)
+    def _store(self, appid: str, changes: Mapping[str, object], requester: Requester, domain_key: str | None = None) -> Application:
+        changed = self._directory.change_application(appid, changes, domain_key, requester)
         if changed is None:
-            raise NotFound()
+            raise self._lost(appid)
         return changed
+
+    def _lost(self, appid: str) -> Refused:
+        """Return why nothing was changed: the application was deleted, or another call has changed it."""
+        if self._directory.application(appid) is None:
+            return NotFound()
+        return Conflict("the application was changed by another call at the same time")
 
     # -- effects of a change: handlers of the outbox
 

@@ -49,17 +49,18 @@ class ApplicationStore(ABC):
     ) -> Application | None:
         """Update some fields of an application and return the updated application.
 
-        :param domain_key: update the application only if this is its domain key.
+        :param domain_key: update the application only if this is its domain key, which is new with each domain.
         :returns: None if the application does not exist or has another domain key.
         """
 
     @abstractmethod
     def move_application(
-        self, appid: str, changes: Mapping[str, object], requester: Requester | None = None
+        self, appid: str, changes: Mapping[str, object], requester: Requester | None = None, before: Application | None = None
     ) -> tuple[Application, Sequence[Grant]] | None:
         """Update an application whose domain changes and end every grant to it, in one transaction.
 
-        :returns: the updated application and the grants that ended; None if the application does not exist.
+        :param before: update it only if it has the name and the domain key of this one.
+        :returns: the updated application and the grants that ended; None if the application does not exist or differs from ``before``.
         """
 
     @abstractmethod

@@ -8,6 +8,7 @@ import pytest
 
 from dpresence.errors import NotFound, TooMany
 from dpresence.model import ApiKey
+from dpresence.model.webhooks import Webhook
 
 from .directory_values import APPLICATION, END, KEY, LATER, NOW, application, at_once, grant, person
 
@@ -96,6 +97,18 @@ class ApplicationContract:
         assert backend.change_application(app.id, {"validated_scheme": "http"}, "another") is None
         assert backend.application(app.id) == app
         assert backend.change_application(app.id, {"validated_scheme": "http"}, app.domain_key) == replace(app, validated_scheme="http")
+
+    def test_a_new_domain_can_depend_on_the_former_name_and_domain(self, backend, app, jane):
+        webhook = Webhook(app.id, f"https://{app.domain}/hook", "presence", "secret", NOW)
+        backend.change_application(app.id, {"validated_scheme": "https"})
+        backend.put_webhook(webhook, app.domain)
+        kept, given = backend.application(app.id), grant(backend, app, jane, "puid-1")
+        for other in (replace(app, name="Go"), replace(app, domain_key="another")):
+            assert backend.move_application(app.id, {"domain": "go.example.org"}, None, other) is None
+            assert backend.application(app.id) == kept and backend.webhook(app.id) is not None
+            assert backend.grants_of_user(jane.id).grants == (given,)
+        moved, _ = backend.move_application(app.id, {"domain": "go.example.org"}, None, app)
+        assert moved == replace(kept, domain="go.example.org") and backend.webhook(app.id) is None
 
     def test_an_application_that_is_gone_cannot_change(self, backend, jane):
         assert backend.change_application("app-1", {"name": "Go"}) is None

@@ -85,12 +85,20 @@ class SqlApplications(ApplicationStore):
 
     @transaction()
     def move_application(
-        self, connection: Connection, appid: str, changes: Mapping[str, object], requester: Requester | None = None
+        self,
+        connection: Connection,
+        appid: str,
+        changes: Mapping[str, object],
+        requester: Requester | None = None,
+        before: Application | None = None,
     ) -> tuple[Application, Sequence[Grant]] | None:
         check_owner(connection, appid, requester)
-        changed = _change(connection, changes, applications.c.id == appid)
+        same = (applications.c.name == before.name, applications.c.domain_key == before.domain_key) if before else ()
+        changed = _change(connection, changes, applications.c.id == appid, *same)
+        if changed is None:
+            return None
         delete_webhook(connection, appid)  # its URL is on the former domain
-        return (changed, _end_grants(connection, appid)) if changed else None
+        return changed, _end_grants(connection, appid)
 
     @transaction()
     def claim_checks(self, connection: Connection, now: int, check_at: int, limit: int) -> Sequence[Application]:
