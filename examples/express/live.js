@@ -25,26 +25,38 @@ export class Live {
     const stopped = new Promise((resolve, reject) => {
       this.#presence.addEventListener("state", ({ detail }) => {
         if (detail.state === "waiting") console.warn(`not connected to dpresence: ${detail.reason}`);
+        this.#publishAll(); // nobody is known to be reachable until the table is current again
         if (detail.state !== "stopped") return;
         if (detail.error) reject(detail.error);
         else resolve();
       });
     });
+    this.#presence.addEventListener("current", () => this.#publishAll());
     await this.#presence.start();
     await stopped;
   }
 
-  /** Return the status of a member; null for one who does not let the club see it. */
+  /** Return the status of a member; null for one who does not let the club see it, "unknown" while dpresence does not tell. */
   status(name) {
     const puid = this.#members.puid(name);
-    return puid === undefined ? null : (this.#presence.table.get(puid)?.status ?? "offline");
+    if (puid === undefined) return null;
+    return this.#presence.current ? (this.#presence.table.get(puid)?.status ?? "offline") : "unknown";
   }
 
-  /** Send the status of a member to all pages. One that does not read is cut off: its browser comes back and begins anew. */
+  /** Send the status of a member to all pages. */
   publish(name) {
+    this.#publish("change", [name]);
+  }
+
+  #publishAll() {
+    this.#publish("all", this.#members.names());
+  }
+
+  /** Send statuses to all pages. A page that does not read is cut off: its browser comes back and begins anew. */
+  #publish(kind, names) {
     for (const page of this.#pages) {
       if (page.writableLength > MAX_UNREAD_BYTES) page.destroy();
-      else this.#send(page, "change", [name]);
+      else this.#send(page, kind, names);
     }
   }
 

@@ -17,7 +17,8 @@ from members import Members
 config = json.loads(Path("presence.json").read_text())
 site = f"http://{config['domain']}"
 members = Members("members.db")
-presence = AppService(config["service"], config["appid"], config["key"], store=FileStore("table.json"))
+access = config["service"], config["appid"], config["key"]
+presence = AppService(*access, store=FileStore("table.json"), on_current=lambda _: live.publish(None))
 live = Live(presence, members)
 
 app = Flask(__name__)

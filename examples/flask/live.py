@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dpresence_client import AppService, PresenceError
 from members import Members
@@ -24,7 +24,7 @@ class Live:
 
     def __init__(self, presence: AppService, members: Members) -> None:
         self._presence, self._members = presence, members
-        self._pages: set[queue.Queue[str]] = set()
+        self._pages: set[queue.Queue[str | None]] = set()
 
     def run(self) -> None:
         """Follow the changes, and forget the PUIDs that were revoked; return when dpresence has refused the application for good."""
@@ -40,15 +40,17 @@ class Live:
             log.critical("the club does not see its members any more: %s", error)
 
     def status(self, name: str) -> str | None:
-        """Return the status of a member; None for one who does not let the club see it."""
+        """Return the status of a member; None for one who does not let the club see it, ``unknown`` while dpresence does not tell."""
         puid = self._members.puid(name)
         if puid is None:
             return None
+        if not self._presence.current:
+            return "unknown"
         entry = self._presence.table.get(puid)
         return entry.status if entry else "offline"
 
-    def publish(self, name: str) -> None:
-        """Send the status of a member to all pages. One that does not read is cut off: its browser comes back and begins anew."""
+    def publish(self, name: str | None) -> None:
+        """Send the status of a member, or of all, to all pages. One that does not read is cut off: its browser begins anew."""
         for page in self._pages.copy():
             try:
                 page.put_nowait(name)
@@ -57,17 +59,22 @@ class Live:
 
     def stream(self) -> Iterator[str]:
         """Yield events for one page: the statuses of all members by name, then those that change."""
-        page: queue.Queue[str] = queue.Queue(MAX_WAITING)
+        page: queue.Queue[str | None] = queue.Queue(MAX_WAITING)
         self._pages.add(page)
         try:
-            yield self._event("all", self._members.names())
+            yield self._all()
             while page in self._pages:
                 try:
-                    yield self._event("change", [page.get(timeout=ALIVE_SECONDS)])
+                    name = page.get(timeout=ALIVE_SECONDS)
                 except queue.Empty:
                     yield ": still here\n\n"
+                else:
+                    yield self._all() if name is None else self._event("change", [name])
         finally:
             self._pages.discard(page)
 
-    def _event(self, kind: str, names: list[str]) -> str:
+    def _all(self) -> str:
+        return self._event("all", self._members.names())
+
+    def _event(self, kind: str, names: Sequence[str]) -> str:
         return f"event: {kind}\ndata: {json.dumps({name: self.status(name) for name in names})}\n\n"

@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -124,6 +126,34 @@ def test_a_club_takes_no_answer_and_no_form_from_elsewhere(club: Club) -> None:
     assert elsewhere.status_code == 403
     assert requests.get(f"{club.url}/events", timeout=PATIENCE_SECONDS).status_code == 403, "not a member"
     assert requests.get(f"{club.url}/__presence", timeout=PATIENCE_SECONDS).text == club.config["domain_key"]
+
+
+def statuses(events: requests.Response, name: str) -> Iterator[str]:
+    """Yield the status of a member in each event of a club; fail after a minute."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    for line in events.iter_lines(chunk_size=1, decode_unicode=True):
+        assert time.monotonic() < until, "it did not happen in time"
+        if line.startswith("data: ") and name in (found := json.loads(line.removeprefix("data: "))):
+            yield found[name]
+
+
+def test_a_club_shows_nobody_as_reachable_while_dpresence_is_gone(scene: Scene, club: Club) -> None:
+    ada, session = Person(scene.service.origin, f"gone-{club.url.rpartition(':')[2]}@example.org"), requests.Session()
+    puid = ada.call("POST", f"/grant/{club.config['appid']}")["puid"]
+    assert session.post(f"{club.url}/enter", data={"name": "Gone"}, timeout=PATIENCE_SECONDS).ok
+    asked = session.post(f"{club.url}/ask", allow_redirects=False, timeout=PATIENCE_SECONDS).headers["Location"]
+    [back] = parse_qs(urlsplit(asked).query)["redirect"]
+    assert session.get(f"{back}&Presence-UID={puid}", timeout=PATIENCE_SECONDS).ok
+    with session.get(f"{club.url}/events", stream=True, timeout=PATIENCE_SECONDS) as events:
+        seen = statuses(events, "Gone")
+        with ada.device("online"):
+            assert "online" in seen
+            scene.service.kill()
+            try:
+                assert next(seen) == "unknown"
+            finally:
+                scene.service.start()
+        assert "offline" in seen
 
 
 def copied(scene: Scene, folder: Path) -> Path:
