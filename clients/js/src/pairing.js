@@ -60,8 +60,8 @@ export async function finishPairing(url, codes, { signal, sleep = (seconds) => p
       const { credential, email, device } = await call(base(url), "POST", "/pair/token", "", { device_code: codes.deviceCode });
       return { credential, email, device };
     } catch (error) {
-      if (performance.now() >= until) throw error;
       if (slower(error)) interval += SLOW_DOWN_SECONDS;
+      if (performance.now() >= until) throw error;
     }
   }
 }

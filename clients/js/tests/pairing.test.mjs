@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { PairingFailed, Refused, finishPairing } from "../src/index.js";
+import { NotConnected, PairingFailed, Refused, finishPairing } from "../src/index.js";
 
 const codes = { deviceCode: "d", userCode: "WDJB-MJHT", verificationUri: "", verificationUriComplete: "", expiresIn: 600, interval: 5 };
 const incomplete = (details) => [400, { result: "KO", errno: 143, error: `not complete: ${details}`, details }];
@@ -11,6 +11,10 @@ const paired = { credential: "device:x", email: "ada@example.org", device: "lamp
 
 /** Finish a pairing while the service gives these answers, null for none; return its result and the waits before each question. */
 async function finish(...answers) {
+  return finishWith(codes, answers);
+}
+
+async function finishWith(given, answers) {
   const server = createServer((request, response) => {
     const next = answers.shift();
     if (!next) return void request.socket.destroy();
@@ -20,7 +24,7 @@ async function finish(...answers) {
   const waits = [];
   try {
     const url = `http://127.0.0.1:${server.address().port}/`;
-    return { result: await finishPairing(url, codes, { sleep: async (seconds) => waits.push(seconds) }), waits };
+    return { result: await finishPairing(url, given, { sleep: async (seconds) => waits.push(seconds) }), waits };
   } catch (error) {
     return { error, waits };
   } finally {
@@ -46,6 +50,14 @@ test("it ends when the user refuses, and when the service refuses the question",
   assert.ok(error instanceof PairingFailed && error.message === "not complete: access_denied");
   const { error: refused } = await finish([400, { result: "KO", errno: 107, error: "device_code: text" }]);
   assert.ok(refused instanceof Refused && refused.field === "device_code");
+});
+
+test("it fails once the codes have expired, and says so", async () => {
+  const expired = { ...codes, expiresIn: 0 };
+  const { error } = await finishWith(expired, [incomplete("expired_token")]);
+  assert.ok(error instanceof PairingFailed && error.message === "not complete: expired_token");
+  const { error: silent } = await finishWith(expired, [null]);
+  assert.ok(silent instanceof NotConnected);
 });
 
 test("a signal ends the wait", async () => {

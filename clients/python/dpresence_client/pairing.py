@@ -79,10 +79,10 @@ def finish_pairing(url: str, codes: PairingCodes, sleep: Callable[[float], objec
             answer = rest.call("POST", "/pair/token", {"device_code": codes.device_code})
             return PairedDevice(answer["credential"], answer["email"], answer["device"])
         except (NotConnected, Refused) as error:
-            if time.monotonic() >= until:
-                raise
             if _is_slower(error):
                 interval += _SLOW_DOWN_SECONDS
+            if time.monotonic() >= until:
+                raise
 
 
 def _is_slower(error: PresenceError) -> bool:

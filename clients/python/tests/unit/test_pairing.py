@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from dpresence_client import PairedDevice, PairingCodes, PairingFailed, Refused, finish_pairing
+from dpresence_client import NotConnected, PairedDevice, PairingCodes, PairingFailed, Refused, finish_pairing
 
 CODES = PairingCodes("d", "WDJB-MJHT", "", "", 600, 5)
 PAIRED = (200, {"credential": "device:x", "email": "ada@example.org", "device": "lamp"})
@@ -18,7 +18,7 @@ def incomplete(details):
     return 400, {"result": "KO", "errno": 143, "error": f"not complete: {details}", "details": details}
 
 
-def finish(waits, *answers):
+def finish(waits, *answers, codes=CODES):
     """Finish a pairing while the service gives these answers, None for none; ``waits`` gets the waits before each question."""
     left = list(answers)
 
@@ -38,7 +38,7 @@ def finish(waits, *answers):
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            return finish_pairing(f"http://127.0.0.1:{server.server_port}", CODES, waits.append)
+            return finish_pairing(f"http://127.0.0.1:{server.server_port}", codes, waits.append)
         finally:
             server.shutdown()
             thread.join()
@@ -55,6 +55,14 @@ def test_it_survives_a_service_that_does_not_answer_cannot_do_it_or_has_too_much
     busy = (429, {"result": "KO", "errno": 117, "error": "too many requests"})
     assert finish(waits, None, unavailable, (502, {}), busy, PAIRED).credential == "device:x"
     assert waits == [5, 5, 5, 5, 10]
+
+
+def test_it_fails_once_the_codes_have_expired_and_says_so():
+    expired = CODES._replace(expires_in=0)
+    with pytest.raises(PairingFailed, match="not complete: expired_token"):
+        finish([], incomplete("expired_token"), codes=expired)
+    with pytest.raises(NotConnected):
+        finish([], None, codes=expired)
 
 
 def test_it_ends_when_the_user_refuses_and_when_the_service_refuses_the_question():
