@@ -1,7 +1,7 @@
 // The client of an application's backend: keeps the table of its users' statuses, and sends notifications (docs/protocol.md, section 5).
 
 import { AppCore } from "./app-core.js";
-import { PresenceError, Refused } from "./errors.js";
+import { NotConnected, OutcomeUnknown, PresenceError, Refused } from "./errors.js";
 import { Fallback, openWebSocket } from "./device/presence-transport.js";
 import { Feed } from "./feed.js";
 import { NO_UPGRADE, askService } from "./handshake.js";
@@ -20,6 +20,7 @@ import { Table } from "./table.js";
 /** @typedef {import("./app-types.js").NotificationOptions} NotificationOptions */
 /** @typedef {import("./app-types.js").OutgoingNotification} OutgoingNotification */
 
+const ANSWER_SECONDS = 30;
 const TypedEvents = /** @type {{new(): import("./device/presence-events.js").TypedEventTarget<AppServiceEvents>}} */ (
   /** @type {unknown} */ (EventTarget)
 );
@@ -106,7 +107,7 @@ export class AppService extends TypedEvents {
    * @param {string} puid @param {string} message prose of up to 512 characters @param {NotificationOptions} [options]
    * @returns {Promise<Delivery>}
    * @throws {Refused} the service does not accept it
-   * @throws {OutcomeUnknown} the connection ended before the answer; also ClientStopped and Closed
+   * @throws {NotConnected | OutcomeUnknown} not sent, or not answered, within `answerSeconds`; also when the connection ended, ClientStopped and Closed
    */
   async notify(puid, message, options = {}) {
     const [result] = await this.notifyMany([{ puid, message, ...options }]);
@@ -131,12 +132,19 @@ export class AppService extends TypedEvents {
   /** Send one frame of notifications. @param {OutgoingNotification[]} notifications @returns {Promise<Result[]>} */
   #request(notifications) {
     if (!this.#core) return Promise.reject(new PresenceError("start the client first"));
-    const number = this.#core.notify(notifications);
+    const number = this.#core.notify(notifications), seconds = this.#options.answerSeconds ?? ANSWER_SECONDS;
     const answered = new Promise((resolve, reject) => {
-      this.#asked.set(number, (found) => (found instanceof PresenceError ? reject(found) : resolve(found)));
+      const timer = setTimeout(() => this.#answer(number, this.#late(number, seconds)), seconds * 1000);
+      this.#asked.set(number, (found) => (clearTimeout(timer), found instanceof PresenceError ? reject(found) : resolve(found)));
     });
     this.#carryOut();
     return answered;
+  }
+
+  /** Give a request up; return its error. @param {number} number @param {number} seconds */
+  #late(number, seconds) {
+    if (!this.#core?.abandon(number)) return new NotConnected(`not connected within ${seconds} s`);
+    return new OutcomeUnknown(`no answer within ${seconds} s: the notifications may have been accepted or not`);
   }
 
   /**

@@ -40,10 +40,10 @@ export class Closed extends PresenceError {
   }
 }
 
-/** The connection ended before the answer: the service may have accepted the notifications or not. */
+/** The connection ended before the answer, or the time for it was over: the service may have accepted the notifications or not. */
 export class OutcomeUnknown extends PresenceError {}
 
-/** The service does not answer a call. */
+/** The service does not answer a call, or there was no connection in time. Nothing was sent then. */
 export class NotConnected extends PresenceError {}
 
 /** The pairing ended without a credential: the user has refused it, or the codes have expired. */

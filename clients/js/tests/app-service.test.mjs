@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { AppService, Refused } from "../src/index.js";
+import { AppService, NotConnected, OutcomeUnknown, Refused } from "../src/index.js";
 import { FileStore } from "../src/file-store.js";
 
 const MAX_MESSAGE = 128 * 1024; // bytes of a message that the service takes
@@ -148,6 +148,36 @@ test("the file has the whole table after a stop during a save", async (context) 
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+/** Return the error of a promise once some seconds have passed. */
+async function errorAfter(context, seconds, promise) {
+  const failed = promise.catch((error) => error);
+  context.mock.timers.tick(seconds * 1000 - 1);
+  assert.equal(await Promise.race([failed, settle()]), undefined, "too early");
+  context.mock.timers.tick(1);
+  return failed;
+}
+
+test("a notification that finds no connection in time is not sent later", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const app = new AppService({ url: "http://x", appid: "a", key: "k", WebSocket: FakeSocket, answerSeconds: 5 });
+  await app.start();
+  assert.ok(await errorAfter(context, 5, app.notify("p", "Your move")) instanceof NotConnected);
+  socket.onopen();
+  socket.receive({ result: "OK", action: "auth", recovery: "snapshot", id: "auth" });
+  assert.deepEqual(socket.requests, []);
+  await app.stop();
+});
+
+test("a notification without an answer in time may have been accepted", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const app = await connected();
+  const failed = errorAfter(context, 30, app.notify("p", "Your move"));
+  assert.ok(await failed instanceof OutcomeUnknown);
+  socket.receive({ result: "OK", action: "notify", id: socket.requests[0].id, notifications: [] });
+  assert.equal(app.state.state, "connected");
+  await app.stop();
 });
 
 /** Answer each request as it comes, until a promise has its result. */
