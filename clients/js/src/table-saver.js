@@ -1,9 +1,10 @@
-// Saves the table of an application: one save at a time, at most once a second.
+// Saves the table of an application: one save at a time, at most once a second, and ever more rarely while saves fail.
 
 /** @typedef {import("./app-types.js").Store} Store */
 /** @typedef {import("./table.js").Table} Table */
 
-const SAVE_MS = 1000; // from a change to its save, and from a failure to the next attempt
+const SAVE_MS = 1000; // from a change to its save, and from the first failure to the next attempt
+const MOST_MS = 60000; // from the last of several failures in a row to the next attempt
 
 /** The table of one application, and its store. */
 export class TableSaver {
@@ -11,6 +12,7 @@ export class TableSaver {
   #table;
   #changed = false;
   #closed = false;
+  #failures = 0; // in a row
   /** @type {ReturnType<typeof setTimeout> | undefined} until the save that it begins has ended */
   #timer;
   /** @type {Promise<void>} the newest save */
@@ -25,7 +27,8 @@ export class TableSaver {
   /** Save the table soon. A failure is logged, and the save is tried again. */
   changed() {
     this.#changed = true;
-    if (!this.#closed) this.#timer ??= setTimeout(() => this.#saveDue(), SAVE_MS);
+    const wait = Math.min(MOST_MS, SAVE_MS * 2 ** Math.max(0, this.#failures - 1));
+    if (!this.#closed) this.#timer ??= setTimeout(() => this.#saveDue(), wait);
   }
 
   /** Store the last changes, and stop saving. @throws the error of the store if the table could not be stored */
@@ -36,7 +39,8 @@ export class TableSaver {
   }
 
   async #saveDue() {
-    await this.#save().catch((error) => console.error("the table is not stored:", error));
+    this.#failures += 1;
+    await this.#save().then(() => (this.#failures = 0), (error) => console.error("the table is not stored:", error));
     this.#timer = undefined;
     if (this.#changed) this.changed();
   }

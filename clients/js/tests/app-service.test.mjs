@@ -109,6 +109,31 @@ test("a save that failed is tried again without another change", async (context)
   await assert.rejects(stopped, /ENOSPC/);
 });
 
+test("a store that fails again and again is tried ever more rarely", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  context.mock.method(console, "error", () => {});
+  const store = new FakeStore();
+  const app = await connected(store);
+  for (const [turn, seconds] of [1, 1, 2, 4, 8, 16, 32, 60, 60].entries()) {
+    context.mock.timers.tick(seconds * 1000 - 1);
+    await settle();
+    assert.equal(store.saves.length, turn);
+    context.mock.timers.tick(1);
+    await settle();
+    store.saves[turn].reject(new Error("ENOSPC"));
+    await settle();
+  }
+  context.mock.timers.tick(60000);
+  await settle();
+  store.saves[9].resolve();
+  await settle();
+  update("e:2");
+  context.mock.timers.tick(1000);
+  await settle();
+  store.saves[10].resolve();
+  await app.stop();
+});
+
 test("a change during a long save is saved after it", async (context) => {
   const { app, store } = await changedDuringSave(context);
   context.mock.timers.tick(5000);

@@ -15,6 +15,8 @@ from .values import Batch, Change, Lost, Outcome, OutcomeBatch
 
 _MOST_SHARE = 0.05
 """Saving takes at most this share of the time: the next one waits 20 times as long as the last one took."""
+_MOST_SECONDS = 60.0
+"""Longest wait after failures in a row: 1, 2, 4 .. s."""
 
 
 class TableSaver:
@@ -36,7 +38,7 @@ class TableSaver:
         self.notices: Deque[bool] = deque()
         self._noticed = self._changed = self._busy = False
         self.completed = 0
-        self._not_before = clock()
+        self._not_before, self._failures = clock(), 0
         self._lock = threading.Lock()
 
     def apply(self, batch: Union[Batch, OutcomeBatch, Lost]) -> None:
@@ -66,8 +68,9 @@ class TableSaver:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the next save; None if there is nothing to save."""
-        return max(0.0, self._not_before - self._clock()) if self._changed else None
+        """Seconds until the next save; None if there is nothing to save, as before the first snapshot."""
+        saves = self._changed and self.table.cursor is not None
+        return max(0.0, self._not_before - self._clock()) if saves else None
 
     def save_if_due(self) -> None:
         """Save if there is something to save and enough time has passed. A failure is logged and tried again."""
@@ -87,12 +90,15 @@ class TableSaver:
             self._save()
 
     def _save(self) -> None:
-        start = self._clock()
+        start, failures = self._clock(), self._failures
+        self._failures += 1
         try:
             with self._lock:
-                if not self._busy and self.table.cursor is not None:  # outcomes may come before the first snapshot
+                if not self._busy and self.table.cursor is not None:
                     self._store.save(self._appid, self.table)
                     self._changed = False
+            self._failures = 0
         finally:
             took = self._clock() - start
-            self._not_before = start + took + max(self._seconds, took / _MOST_SHARE)
+            pause = min(_MOST_SECONDS, 2.0 ** min(failures, 6)) if self._failures else 0.0
+            self._not_before = start + took + max(self._seconds, took / _MOST_SHARE, pause)

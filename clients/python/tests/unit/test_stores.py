@@ -162,9 +162,27 @@ def test_a_store_that_fails_is_tried_again_and_reported_at_the_end(caplog) -> No
     with pytest.raises(StoreError):
         saver.close()
     store.fails = False
-    store.now += 1
+    store.now += 2  # after two failures
     saver.save_if_due()
     assert [cursor for cursor, _ in store.saved] == ["e:1"]
+
+
+def test_a_store_that_fails_again_and_again_is_tried_ever_more_rarely() -> None:
+    store = Recorder()
+    saver = TableSaver(store, "app", 0.0, store.clock)
+    store.fails, waits = True, []
+    saver.apply(batch(1))
+    saver.processed()
+    for _ in range(8):
+        saver.save_if_due()
+        waits.append(saver.seconds_left)
+        store.now += waits[-1] or 0
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    store.fails = False
+    saver.save_if_due()
+    saver.apply(batch(2))
+    saver.processed()
+    assert saver.seconds_left == 0 and [cursor for cursor, _ in store.saved] == ["e:1"]
 
 
 def test_the_cursor_of_outcomes_is_saved_once_all_are_processed_and_a_table_exists() -> None:
@@ -177,6 +195,7 @@ def test_the_cursor_of_outcomes_is_saved_once_all_are_processed_and_a_table_exis
     saver.processed()
     saver.save_if_due()
     assert store.saved == [], "there is no snapshot yet: a table without a cursor could not be loaded"
+    assert saver.seconds_left is None
     saver.apply(batch(1))
     saver.processed()
     saver.close()
