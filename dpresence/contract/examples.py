@@ -139,7 +139,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "OutcomeFrame": [_OUTCOMES],
     # messages to webhooks
     "UpdatesMessage": [{"type": "presence.updates", "timestamp": "2026-11-22T16:21:52Z", "data": _UPDATES}],
-    "SnapshotMessage": [{"type": "presence.snapshot", "timestamp": "2026-11-22T16:21:37Z", "data": _SNAPSHOT}],
+    "SnapshotMessage": [{"type": "presence.snapshot", "timestamp": "2026-11-22T16:21:37Z", "data": {**_SNAPSHOT, "first": True}}],
     "OutcomesMessage": [{"type": "notification.outcomes", "timestamp": "2026-11-22T16:21:39Z", "data": _OUTCOMES}],
     "WebhookTestMessage": [{"type": "webhook.test", "timestamp": "2026-11-22T16:21:37Z", "data": {}}],
     # bodies of requests

@@ -166,6 +166,7 @@ class Snapshot(Struct):
     :param cursor: see ``Updates``. Only in the last frame of a snapshot.
     :param resume: the ``since`` with which another connection continues this snapshot. In all frames but the last.
     :param continued: the first frame of a snapshot that continues has ``true``. Omitted in all others.
+    :param first: the first page of a snapshot that a webhook is sent has ``true`` (section 6). Omitted in all others, and on channels.
     """
 
     snapshot: list[PresenceEntry]
@@ -173,6 +174,7 @@ class Snapshot(Struct):
     cursor: str | UnsetType = UNSET
     resume: str | UnsetType = UNSET
     continued: bool | UnsetType = UNSET
+    first: bool | UnsetType = UNSET
 
 
 class Updates(Struct, gc=False):

@@ -230,7 +230,8 @@ class WebhookMessages:
             raise Changed
         cursor = self._snapshot(webhook, state).cursor
         entries, after = self._feeds.presence_page(application, state.after, ENTRIES)
-        data = Snapshot(entries, last=after is None, cursor=or_unset(cursor if after is None else None))
+        first = or_unset(None if state.after else True)
+        data = Snapshot(entries, last=after is None, cursor=or_unset(cursor if after is None else None), first=first)
         made = SnapshotMessage(timestamp=_text(self._clock.now()), data=data)
         signed = self._sign(webhook, f"{cursor} {state.after} ".encode() + encode(data), encode(made))
         return Message("presence.snapshot", signed, len(entries), cursor if after is None else "", after=after)

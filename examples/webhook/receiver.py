@@ -45,6 +45,8 @@ class Tables:
                 if entry["reason"] == "revoked":
                     del self.present[entry["puid"]]
         elif message["type"] == "presence.snapshot":
+            if data.get("first"):  # the one before it, if any, was not completed
+                self._snapshot = {}
             self._snapshot |= {entry["puid"]: entry["status"] for entry in data["snapshot"]}
             if data["last"]:  # who is in no page has revoked
                 self.present, self._snapshot = self._snapshot, {}
