@@ -193,6 +193,17 @@ class MailboxInboxContract:
         backend.release([("jane", PUID)])
         assert unread(backend) == ["c", "b"]
 
+    @pytest.mark.parametrize("are_held", [False, True])
+    def test_a_backup_has_the_inboxes_of_all_others_while_some_are_deleted(self, backend, are_held):
+        users = [f"user-{number}" for number in range(150)]
+        push(backend, *(replace(one(user, user, ttl_ms=DAY + number), held=are_held) for number, user in enumerate(users)))
+        records = backend.inbox_records()
+        found = {next(records)["user"]}
+        for user in users[:20]:
+            backend.purge(user)
+        found.update(record["user"] for record in records)
+        assert found >= set(users[20:])
+
     @pytest.mark.parametrize("hours", [-1, 1])
     def test_an_application_with_a_wrong_clock_changes_no_order(self, backend, hours):
         push(backend, "a", one("b", sent_at=NOW + hours * 3_600_000), "c")

@@ -10,7 +10,7 @@ import pytest
 from dpresence.backends.mailbox import InboxLimits
 from dpresence.backends.mailbox.redis import RedisMailbox
 
-from .mailbox import SHORT, kept, one, push
+from .mailbox import DAY, SHORT, kept, one, push
 from .mailbox_inbox import held, shown
 
 PREFIX = "dpresence:m:"
@@ -51,6 +51,13 @@ def test_a_sweep_ends_and_continues_with_other_users_where_a_key_of_an_inbox_is_
     backend.limits = InboxLimits(days=0)
     backend.sweep()
     assert shown(backend, "joe") == [] and redis_server.client.exists(f"{PREFIX}inboxes") == 0
+
+
+def test_a_backup_has_what_follows_entries_that_are_lost(backend, lose):
+    push(backend, *(held(f"{number}", ttl_ms=DAY) for number in range(101)))
+    push(backend, replace(one("b", "joe", ttl_ms=2 * DAY), held=True), one("c", "joe"))
+    lose("kept:jane")
+    assert [record["notification"]["id"] for record in backend.inbox_records()] == ["c", "b"]
 
 
 @pytest.mark.parametrize("key", ["kept:jane", "holds:jane", "held:puid-of-app-1", "held"])

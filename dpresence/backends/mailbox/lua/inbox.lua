@@ -250,26 +250,39 @@ local function record(user, id, position)
   return { user, tonumber(position), text, domain, ends == 0 and not call('ZSCORE', key('unread', user), id), ends }
 end
 
--- Return the users of MAX_PER_OPERATION inboxes from the rank ``start`` on.
-function operations.inbox_users(start)
-  return call('ZRANGE', inboxes, start, start + MAX_PER_OPERATION - 1)
+-- Return MAX_PER_OPERATION members of a sorted set with their scores, after a member with its score, or from the first on ('').
+-- Members before it may have been deleted, and it may have another score now. Some may be returned twice then.
+local function members_after(name, member, score)
+  local start = 0
+  if member ~= '' then
+    local is_there = call('ZSCORE', name, member) == score
+    start = is_there and call('ZRANK', name, member) + 1 or call('ZCOUNT', name, '-inf', '(' .. score)
+  end
+  return call('ZRANGE', name, start, start + MAX_PER_OPERATION - 1, 'WITHSCORES')
 end
 
--- Return user, position, text, domain, whether it is read, and the end (ms) or 0, of MAX_PER_OPERATION entries of a user from a rank on.
-function operations.inbox_records(user, start)
-  local found, places = {}, call('ZRANGE', key('inbox', user), start, start + MAX_PER_OPERATION - 1, 'WITHSCORES')
-  for index = 1, #places, 2 do found[#found + 1] = record(user, places[index], places[index + 1]) end
-  return found
+-- Return users of inboxes, each with a score, after one of them.
+function operations.inbox_users(user, score)
+  return members_after(inboxes, user, score)
 end
 
--- Return the same of MAX_PER_OPERATION held entries of all users from a rank on.
-function operations.held_records(start)
+-- Return the last of MAX_PER_OPERATION positions in an inbox after a position, false at the end; and user, position, text, domain, whether
+-- it is read, and the end (ms) or 0, of the entries there.
+function operations.inbox_records(user, after)
   local found = {}
-  for _, name in ipairs(call('ZRANGE', held, start, start + MAX_PER_OPERATION - 1)) do
-    local user, puid, id = string.match(name, '^(.*) (%S+) (%S+)$')
+  local places = call('ZRANGEBYSCORE', key('inbox', user), '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, MAX_PER_OPERATION)
+  for index = 1, #places, 2 do found[#found + 1] = record(user, places[index], places[index + 1]) end
+  return { places[#places] or false, found }
+end
+
+-- Return names and scores of held entries of all users after one of them, and the same of these entries.
+function operations.held_records(name, score)
+  local found, names = {}, members_after(held, name, score)
+  for index = 1, #names, 2 do
+    local user, puid, id = string.match(names[index], '^(.*) (%S+) (%S+)$')
     found[#found + 1] = record(user, id, call('ZSCORE', key('held', puid), id))
   end
-  return found
+  return { names, found }
 end
 
 -- items: each with user, PUID, id, position, text, domain, whether it is read, held_until (ms) or 0.

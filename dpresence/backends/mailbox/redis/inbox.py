@@ -71,26 +71,34 @@ class RedisInbox(Inbox):
             left = left[self._call("trim", (), left[:MAX_PER_OPERATION], self.limits.entries, self.limits.held) :]
 
     def inbox_records(self) -> Iterator[InboxRecord]:
-        start = 0
-        while users := self._call("inbox_users", (), start):
-            for user in users:
-                yield from self._records("inbox_records", user)
-            start += len(users)
-        yield from self._records("held_records")
+        last = ["", ""]
+        while users := self._call("inbox_users", (), *last):
+            for user in users[::2]:
+                yield from self._shown_records(user)
+            last = users[-2:]
+        yield from self._held_records()
 
-    def _records(self, name: str, *arguments: str) -> Iterator[InboxRecord]:
-        start = 0
-        while page := self._call(name, (), *arguments, start):
-            for user, position, text, domain, read, held_until in page:
-                content = asdict(notification_of(text))
-                yield InboxRecord(
-                    user=user, position=position, notification=content, domain=domain, read=bool(read), held_until=held_until or None
-                )
-            start += MAX_PER_OPERATION
+    def _shown_records(self, user: str) -> Iterator[InboxRecord]:
+        after, found = self._call("inbox_records", (), user, "-inf")
+        while after:
+            yield from map(_record, found)
+            after, found = self._call("inbox_records", (), user, after)
+
+    def _held_records(self) -> Iterator[InboxRecord]:
+        names, found = self._call("held_records", (), "", "")
+        while names:
+            yield from map(_record, found)
+            names, found = self._call("held_records", (), *names[-2:])
 
     def restore_inbox(self, records: Sequence[InboxRecord]) -> None:
         for some in slices(records):
             self._call("restore_inbox", (), [_item(one) for one in some])
+
+
+def _record(entry: Sequence[Any]) -> InboxRecord:
+    user, position, text, domain, read, held_until = entry
+    content = asdict(notification_of(text))
+    return InboxRecord(user=user, position=position, notification=content, domain=domain, read=bool(read), held_until=held_until or None)
 
 
 def _item(one: InboxRecord) -> tuple[Any, ...]:
