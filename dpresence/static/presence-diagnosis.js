@@ -1,7 +1,7 @@
 // A part of presence.js: the reason why a websocket does not open. Browsers hide it, so the service is asked by HTTP
 // (docs/protocol.md, section 3).
 
-/** @typedef {{what: "soon" | "later" | "stop", least: number, reason: string, errno?: number}} Diagnosis `least` is in seconds */
+/** @typedef {{what: "soon" | "later" | "slot" | "stop", least: number, reason: string, errno?: number}} Diagnosis `least` is in seconds */
 
 const ASK_SECONDS = 5;
 const FORBIDDEN = 121;
@@ -23,13 +23,14 @@ export class FailedAttempts {
   }
 
   /**
-   * Count an attempt. The second one asks the service for the reason, as the first may be chance, and then every 2^n-th.
+   * Count an attempt. The second one asks the service for the reason, as the first may be chance, and then every 2^n-th; one at the time
+   * that the service has assigned asks for the next time.
    * @param {string} url URL of the channel
    * @returns {Promise<Diagnosis>}
    */
   async add(url) {
     const count = ++this.#count;
-    const asks = count > 1 && Number.isInteger(Math.log2(count));
+    const asks = count > 1 && (Number.isInteger(Math.log2(count)) || this.#diagnosis.what === "slot");
     this.#diagnosis = asks ? ((await ask(url)) ?? UNKNOWN) : { ...this.#diagnosis, least: 0 };
     return this.#diagnosis;
   }
@@ -48,7 +49,7 @@ async function ask(url) {
     const { errno, error, retry_after: least = 0 } = await answer.json();
     if (errno === FORBIDDEN) return { what: "stop", least, reason: error, errno };
     if (errno === NO_UPGRADE) return { what: "later", least, reason: BLOCKED, errno };
-    return { what: least ? "soon" : "later", least, reason: error, errno };
+    return { what: least ? "slot" : "later", least, reason: error, errno };
   } catch {
     return null;
   }

@@ -73,12 +73,12 @@ export class RetrySchedule {
    * @returns {number} time of the next attempt
    */
   failed(what, least, now) {
+    this.notBefore = now + least * 1000;
     if (what === "slot") return now + backoff(0, least) * 1000;
     const steady = now - this.#connectedAt >= STEADY_MS;
     const failures = Math.max(steady ? 0 : this.#failures, what === "later" ? LATER : 0);
     this.#connectedAt = Infinity;
     this.#failures = failures + 1;
-    this.notBefore = now + least * 1000;
     return now + backoff(failures, least) * 1000;
   }
 }

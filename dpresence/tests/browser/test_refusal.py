@@ -60,6 +60,20 @@ def test_the_wait_that_the_service_asks_for_is_obeyed_though_a_browser_hides_it(
     assert steps(script) == [True, "too many new channels", 2, 3]
 
 
+def test_the_times_that_a_full_service_assigns_are_kept_without_a_longer_backoff(steps: Steps) -> None:
+    script = f"""
+        for (const wait of [4, 9, 2]) answers.push({{errno: 201, error: "too many new channels", retry_after: wait}});
+        proofs.push("A"); channel.start(); await settle(); {FAIL % 1}
+        const waits = [];
+        for (const wait of [4, 9, 2]) {{
+          await end(1006); waits.push(channel.state.seconds);
+          await pass(wait - 0.1); await back(); waits.push(channel.state.state); await pass(0.6);
+        }}
+        return [waits, sockets.length, fetched.length];
+    """
+    assert steps(script) == [[5, "waiting", 10, "waiting", 3, "waiting"], 5, 3]
+
+
 def test_a_client_stopped_while_it_asked_stays_stopped(steps: Steps) -> None:
     script = f"""
         proofs.push("A"); channel.start(); await settle(); {FAIL % 1}
