@@ -9,6 +9,7 @@ import { _ } from "./texts.js";
 import { sendHeld } from "./undo.js";
 
 const OUTCOME = "dpresence outcome";
+const ANSWER_SECONDS = 60; // limit of a call: a connection that is dead, as after a sleep, may take many minutes to fail
 /** Path prefix of this service: empty, or `identity.path` of the ini. */
 export const root = new URL("..", import.meta.url).pathname.slice(0, -1);
 const csrf = metaContent("csrf");
@@ -83,19 +84,21 @@ export function toServiceError(error) {
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body] a file, or what is sent as JSON
+ * @param {number} [seconds] how long to wait for the answer
  * @returns {Promise<any>} the answer's JSON; null if it is empty
  * @throws {ServiceError}
  */
-export async function call(method, path, body) {
+export async function call(method, path, body, seconds = ANSWER_SECONDS) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (csrf) headers["X-CSRF-Token"] = csrf;
   const isFile = body instanceof Blob;
   if (body !== undefined) headers["Content-Type"] = isFile ? body.type : "application/json";
   const sent = isFile || body === undefined ? body : JSON.stringify(body);
+  const signal = AbortSignal.timeout?.(seconds * 1000); // undefined in browsers from before 2022
   let answer, result;
   try {
-    answer = await fetch(root + path, { method, headers, body: sent, cache: "no-store", keepalive: method === "DELETE" });
+    answer = await fetch(root + path, { method, headers, body: sent, cache: "no-store", keepalive: method === "DELETE", signal });
     const text = await answer.text();
     result = text ? JSON.parse(text) : null;
   } catch {

@@ -26,6 +26,7 @@ import { lookForUpdate } from "./web-app.js";
 /** @typedef {import("./sidebar-devices.js").Known} Known */
 /** @typedef {import("./sidebar-items.js").Grant} Grant */
 
+const SIGN_IN_SECONDS = 15; // limit of the call for a ticket, as of each step of a connection
 const REFRESH_SECONDS = 20; // of the lists, while the page is visible
 const CURRENT_SECONDS = 30; // age up to which the lists count as current while the page is connected
 const EARLY_REFRESH_MS = 3000; // while a change is expected
@@ -55,7 +56,7 @@ let shownAsOutdated = false; // of the list of devices
  */
 async function signIn() {
   try {
-    return (await call("POST", "/ticket")).ticket;
+    return (await call("POST", "/ticket", undefined, SIGN_IN_SECONDS)).ticket;
   } catch (caught) {
     const error = toServiceError(caught);
     if (!error.signedOut && !error.outdated) throw error;

@@ -92,6 +92,24 @@ def test_lists_that_were_never_read_are_not_said_to_be_empty(browser: Browser, s
     assert "No application can see you" not in browser.text() and "None of your devices" not in browser.text()
 
 
+DEAD_TICKET = """
+    const fetching = window.fetch, timeout = AbortSignal.timeout.bind(AbortSignal);
+    AbortSignal.timeout = (wait) => timeout(wait === 15000 ? 150 : wait);
+    let asked = 0;
+    window.fetch = (path, options = {}) => {
+      if (!String(path).endsWith("/ticket") || asked++) return fetching(path, options);
+      return new Promise((_, reject) => options.signal?.addEventListener("abort", () => reject(options.signal.reason)));
+    };
+"""
+
+
+def test_a_page_whose_sign_in_gets_no_answer_tries_again(browser: Browser, scene: Scene) -> None:
+    script = browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=DEAD_TICKET)["identifier"]
+    browser.enter(scene.service.origin, next(names), "/sidebar")
+    browser.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    browser.wait(lambda it: it.find("#connection").text == "Connected")
+
+
 def test_a_device_that_says_offline_is_not_called_connected_in_one_breath(stage: Stage) -> None:
     stage.browser.click("Offline")
     stage.wait_for("devices", lambda text: "offline" in text)
