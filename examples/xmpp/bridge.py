@@ -113,7 +113,9 @@ class Bridge:
                 self._show(watcher, seen)
 
     def _show(self, watcher: str, puid: str) -> None:
-        if not self.current:
+        if not self._allows(watcher):  # the operator has taken them out of the configuration
+            self.unsubscribe(watcher, puid)
+        elif not self.current:
             self.component.show(puid, watcher, None, self._text)
         elif entry := self.app.table.get(puid):
             self.component.show(puid, watcher, self._shows[entry.status])
@@ -174,8 +176,11 @@ class Bridge:
         try:
             try:
                 return await self.app.notify(puid, text, source=source, idempotency=key, outcome=True)
-            except OutcomeUnknown:
-                return await self.app.notify(puid, text, source=source, idempotency=key, outcome=True)
+            except OutcomeUnknown as unknown:
+                try:
+                    return await self.app.notify(puid, text, source=source, idempotency=key, outcome=True)
+                except NotConnected:
+                    raise unknown from None
         finally:
             self._sending -= 1
 

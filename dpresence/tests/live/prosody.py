@@ -40,13 +40,14 @@ VirtualHost "localhost"
 Component "{component}"
   component_secret = "{secret}"
 """
+WATCHERS = "ada@localhost"
 _BRIDGE = """
 [xmpp]
 jid = {component}
 secret = {secret}
 host = 127.0.0.1
 port = {port}
-watchers = ada@localhost
+watchers = {watchers}
 [dpresence]
 registered = presence.json
 """
@@ -143,11 +144,13 @@ class User(Program):
 class Bridge(Program):
     """The example, between an application and a server; a context that ends it."""
 
-    def __init__(self, folder: Path, application: Application, prosody: Prosody, secret: str = SECRET, port: str = "") -> None:
+    def __init__(
+        self, folder: Path, application: Application, prosody: Prosody, secret: str = SECRET, port: str = "", watchers: str = WATCHERS
+    ) -> None:
         registered = {"service": application.origin, "appid": application.appid, "key": application.key}
         (folder / "presence.json").write_text(json.dumps(registered))
         file = folder / "bridge.ini"
-        file.write_text(_BRIDGE.format(component=COMPONENT, secret=secret, port=port or prosody.component_port))
+        file.write_text(_BRIDGE.format(component=COMPONENT, secret=secret, port=port or prosody.component_port, watchers=watchers))
         super().__init__([sys.executable, str(BRIDGE), str(file)], {"PYTHONPATH": str(ROOT / "clients" / "python")})
 
     def kill(self) -> None:

@@ -65,3 +65,17 @@ def test_each_of_the_three_may_be_killed(service: Service, prosody: Prosody, tmp
                 bridge.process.terminate()
                 assert again.presence(contact) == STOPPED
                 assert bridge.process.wait(60) == 0
+
+
+def test_a_watcher_whom_the_operator_takes_out_sees_nobody_any_more(service: Service, prosody: Prosody, tmp_path: Path) -> None:
+    person = Person(service.origin, "ann@example.org")
+    with Site() as site, prosody.user("ada") as ada:
+        application = activate(service.origin, site)
+        contact = contact_of(person.grant(application))
+        with person.device("online"):
+            with Bridge(tmp_path, application, prosody) as bridge:
+                bridge.ready()
+                ada.do("subscribe", contact)
+                ada.until(contact, "available")
+            with Bridge(tmp_path, application, prosody, watchers="bob@localhost"):
+                assert "available" not in ada.until(contact, "unsubscribed")
