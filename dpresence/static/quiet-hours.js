@@ -1,6 +1,6 @@
 // The choice of the sidebar of quiet hours: from a time to another one, every day, in the time zone of the browser.
 
-import { byId } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import { announce, attempt, call, confirmAction } from "./page.js";
 import { _ } from "./texts.js";
 import { clockTime } from "./times.js";
@@ -29,9 +29,10 @@ export function showQuietHours({ hours }) {
   if (saved && simple) [from.value, to.value] = [saved.from, saved.to];
 }
 
-/** Show the fields, or that a program has set other hours. @param {boolean} simple */
+/** Show the fields, and the time zone of hours in another one, or that a program has set other hours. @param {boolean} simple */
 function showTimes(simple) {
   times.hidden = !simple;
+  setText(byId("quiet-zone"), saved && zone !== browserZone() ? `(${zone})` : "");
   byId("quiet-other").hidden = simple;
 }
 

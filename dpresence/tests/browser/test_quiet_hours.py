@@ -68,6 +68,18 @@ def test_times_are_sent_once_when_the_person_leaves_them_and_the_page_says_what_
     browser.assert_quiet()
 
 
+def test_times_in_another_time_zone_name_it_until_the_person_chooses_times_here(stage: Stage, browser: Browser) -> None:
+    weekly = [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "22:00", "to": "07:00"}]
+    stage.sue.call("PUT", "/hours", {"zone": "Pacific/Kiritimati", "weekly": weekly})
+    browser.open(f"{stage.origin}/sidebar")
+    browser.wait(lambda it: it.find("#quiet-zone").text == "(Pacific/Kiritimati)")
+    browser.find("#quiet-from").send_keys("0830PM", Keys.ENTER)
+    browser.wait(lambda it: it.find("#quiet-zone").text == "")
+    hours = stage.sue.call("GET", "/hours")["hours"]
+    assert hours["zone"] != "Pacific/Kiritimati" and hours["weekly"][0]["from"] == "20:30"
+    browser.run("window.changed = true")
+
+
 def test_hours_that_a_program_has_set_are_deleted_only_once_confirmed(stage: Stage, browser: Browser) -> None:
     weekly = [{"days": ["sat", "sun"], "from": "22:00", "to": "07:00"}]
     stage.sue.call("PUT", "/hours", {"zone": "UTC", "weekly": weekly})
