@@ -166,7 +166,7 @@ class Services:
         self.outcomes = Outcomes(directory, tracker, mailbox, self.grants, settings.presence, clock, Delivery.random_delay)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, self.inboxes, self.outcomes, self.hub, self.metrics, clock)
         self.push_subscriptions = PushSubscriptions(directory, push_services, settings, clock)
-        self.pushes = Pushes(directory, tracker, mailbox, push_services, self.outcomes, self.metrics, settings.push, clock)
+        self.pushes = Pushes(directory, tracker, mailbox, push_services, self.outcomes, self.retries, self.metrics, settings.push, clock)
         self.notifications = Notifications(
             directory,
             tracker,

@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from gevent.pool import Pool
 
@@ -27,6 +28,7 @@ from ..settings import PushSettings
 from ..tasks import on_behalf_of
 from .notification_control import push_topic
 from .outcomes import Outcomes, Received
+from .retry import RetryQueue
 from .scheduling import map_concurrently
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class Pushes:
         mailbox: Mailbox,
         services: PushServices,
         outcomes: Outcomes,
+        retries: RetryQueue,
         metrics: Metrics,
         settings: PushSettings,
         clock: Clock,
@@ -68,6 +71,7 @@ class Pushes:
         self._mailbox = mailbox
         self._services = services
         self._outcomes = outcomes
+        self._retries = retries
         self._metrics = metrics
         self._per_hour = settings.pushes_per_hour
         self._clock = clock
@@ -99,51 +103,72 @@ class Pushes:
 
     def _attempt(self, due: DuePush) -> None:
         try:
-            with suppress(BackendUnavailable), on_behalf_of(due.user):  # it is due again at the end of its lease
+            with on_behalf_of(due.user):
                 self._push(due)
+        except BackendUnavailable:
+            with suppress(BackendUnavailable):  # it is due again at the end of its lease
+                self._put_off(due.push, _LEASE_MS)
         except Exception:
             log.exception("a push failed")
 
+    def _put_off(self, push: PendingPush, delay_ms: int) -> None:
+        """Have a push looked at later that was not attempted."""
+        self._directory.record_push_attempt(replace(push, attempts=push.attempts - 1), delay_ms, pushed=False)
+
     def _push(self, due: DuePush) -> None:
+        """Attempt a push, unless the notification was received.
+
+        :raises BackendUnavailable: nothing was sent.
+        """
         push, user = due.push, due.user
-        if self._tracker.devices(user):
-            self._directory.record_push_attempt(replace(push, attempts=push.attempts - 1), _LIVE_MS, pushed=False)
-            return
         waiting = self._mailbox.pending(user, push.position - 1, 1)
-        domain = self._directory.active([due.appid]).get(due.appid)
-        subscriptions = [one for one in self._directory.push_subscriptions(user) if one.id not in push.done.split()]
-        if not (waiting and waiting[0].notification.id == push.id and domain and subscriptions):  # received, or nowhere to send it
+        waits = waiting and waiting[0].notification.id == push.id
+        if not waits or push.attempts > _MAX_ATTEMPTS:  # received, or no process could store what became of the attempts
             self._directory.record_push_attempt(push, None, pushed=False)
             return
-        self._send(due, payload(waiting[0].notification, domain), subscriptions)
+        if self._tracker.devices(user):
+            self._put_off(push, _LIVE_MS)
+            return
+        domain = self._directory.active([due.appid]).get(due.appid)
+        subscriptions = [one for one in self._directory.push_subscriptions(user) if one.id not in push.done.split()]
+        if domain and subscriptions:
+            self._send(due, payload(waiting[0].notification, domain), subscriptions)
+        else:
+            self._directory.record_push_attempt(push, None, pushed=False)
 
     def _send(self, due: DuePush, content: bytes, subscriptions: Sequence[PushSubscription]) -> None:
-        push = due.push
-        ttl_seconds = max(0, push.expires_at - self._clock.steady.now()) // 1000
+        """Send a push, and store the results, later if the directory is unavailable: what was accepted is not sent again."""
+        push, now = due.push, self._clock.steady.now()
+        ttl_seconds = max(0, push.expires_at - now) // 1000
 
         def send(one: PushSubscription) -> tuple[PushSubscription, Sent]:
             sent = self._services.send(one, content, push.topic or push.id, ttl_seconds, push.urgency)
             self._metrics.counted[f"pushes {sent.outcome}"] += 1
             if sent.outcome == "gone":
-                self._directory.remove_push_subscription(one.user, one.id)
+                with suppress(BackendUnavailable):  # the next push is answered the same
+                    self._directory.remove_push_subscription(one.user, one.id)
             return one, sent
 
         results = map_concurrently(send, subscriptions)
-        if any(sent.outcome == "accepted" for _, sent in results):
-            self._outcomes.record(due.user, Received([push.id], None, self._clock.steady.now()), "pushed")
-        self._record_outcome(push, results)
+        self._retries.run(("pushed", push.id), partial(self._record_outcome, due, results, now))
 
-    def _record_outcome(self, push: PendingPush, results: Sequence[tuple[PushSubscription, Sent]]) -> None:
-        """Store the outcome of an attempt. Here it is known whether a notification was pushed, and whether it may still be."""
+    def _record_outcome(self, due: DuePush, results: Sequence[tuple[PushSubscription, Sent]], at: int) -> None:
+        """Store the outcome of an attempt. Here it is known whether a notification was pushed, and whether it may still be.
+
+        :param at: when the attempt began, milliseconds since the epoch.
+        """
+        push, accepted = due.push, any(sent.outcome == "accepted" for _, sent in results)
+        if accepted:
+            self._outcomes.record(due.user, Received([push.id], None, at), "pushed")
         again = [sent for _, sent in results if sent.outcome in ("later", "busy")]
         done = "".join(f"{one.id} " for one, sent in results if sent.outcome in ("accepted", "refused"))
         busy_only = bool(again) and all(sent.outcome == "busy" for sent in again)
         recorded = replace(push, done=push.done + done, attempts=push.attempts - busy_only)
         delay_ms = None
-        if again and push.attempts < _MAX_ATTEMPTS:
+        if again and recorded.attempts < _MAX_ATTEMPTS:
             wait_seconds = max(sent.wait_seconds for sent in again)
             delay_ms = int(1000 * max(wait_seconds, 0 if busy_only else _backoff_seconds(push.attempts)))
-        self._directory.record_push_attempt(recorded, delay_ms, pushed=any(sent.outcome == "accepted" for _, sent in results))
+        self._directory.record_push_attempt(recorded, delay_ms, pushed=accepted)
 
 
 def _pending(item: QueuedNotification, position: int, now: int, urgency: str) -> PendingPush:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from dpresence.errors import BackendUnavailable
 from dpresence.tests.push_service import PushBrowser, PushService
 from dpresence.tests.web.pushes import ANN, BOB, HOUR, ann, app, browser, notify, puid, push_service, run, subscribe, subscriptions, world  # noqa: F401
 from dpresence.tests.web.support import App, Browser, World, seen
@@ -106,6 +109,16 @@ def test_a_device_gets_it_instead_and_a_push_follows_if_it_is_gone_before(world:
     assert browser.messages == ["never acknowledged"]
 
 
+def test_a_notification_that_a_device_has_acknowledged_is_looked_at_once(world: World, app: App, puid: str, browser: PushBrowser) -> None:
+    device = world.device(ANN, ack=True)
+    [id_] = notify(world, app, puid, "acknowledged")
+    world.settle()
+    device.receive({"action": "ack", "notifications": [id_]})
+    run(world)
+    world.advance(HOUR)
+    assert not world.registry.backends.directory.pushes_due() and browser.messages == []
+
+
 def test_during_a_pause_and_quiet_hours_pushes_wait(world: World, app: App, puid: str, ann: Browser, browser: PushBrowser) -> None:
     ann("PATCH", f"/grant/{app.id}", {"paused": True})
     notify(world, app, puid, "in the pause")
@@ -198,3 +211,49 @@ def test_a_push_of_a_process_that_died_is_sent_by_another_with_the_same_topic(
     assert browser.messages == ["Your move"] * 2 and len({one["headers"]["Topic"] for one in browser.received}) == 1
     run(world, 120)
     assert len(browser.messages) == 2
+
+
+def test_a_push_whose_processes_all_die_is_sent_eight_times_at_most(
+    world: World, app: App, puid: str, browser: PushBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notify(world, app, puid, "Your move")
+    run(world, 0)
+    with monkeypatch.context() as killed:
+        killed.setattr(world.registry.backends.directory, "record_push_attempt", lambda *_, **__: None)
+        for _ in range(10):
+            run(world, 61)
+    assert len(browser.messages) == 8
+    run(world, 61)
+    assert not world.registry.backends.directory.pushes_due()
+
+
+@pytest.mark.parametrize("write", ["record_push_attempt", "remove_push_subscription", "hold_outcome"])
+def test_what_was_accepted_is_not_pushed_again_after_a_write_of_the_results_that_failed(
+    world: World, app: App, puid: str, ann: Browser, browser: PushBrowser, push_service: PushService, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    subscribe(ann, push_service.browser("two")).answers = [(410, {})]
+    notify(world, app, puid, "Your move", outcome=True)
+    world.advance(3)
+    with monkeypatch.context() as away:
+        away.setattr(world.registry.backends.directory, write, unavailable)
+        run(world, 0)
+    world.services.retries.flush()
+    run(world, 61)
+    assert browser.messages == ["Your move"]
+
+
+def test_a_push_that_could_not_be_looked_at_is_pushed_once_that_is_possible(
+    world: World, app: App, puid: str, browser: PushBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notify(world, app, puid, "Your move")
+    run(world, 0)
+    with monkeypatch.context() as away:
+        away.setattr(world.registry.backends.mailbox, "pending", unavailable)
+        for _ in range(10):
+            run(world, 61)
+    run(world, 61)
+    assert browser.messages == ["Your move"]
+
+
+def unavailable(*_: Any, **__: Any) -> None:
+    raise BackendUnavailable
