@@ -107,8 +107,8 @@ class Context:
         return Administration(self.directory)
 
     def note(self, what: str) -> None:
-        """Log what was done; do nothing before the first start, which has nothing to apply."""
-        with suppress(NotStartedYet):
+        """Log what was done, unless no service has been started yet, or the database cannot be used now."""
+        with suppress(NotStartedYet, BackendUnavailable, SettingError):
             self.administration.note(what)
 
     def changed(self, text: str, **values: Any) -> None:
@@ -122,7 +122,7 @@ class Context:
         if self.settings.storage.tracker == "redis":
             try:
                 send_signal(self.settings, self.directory, "changes", str(self.directory.version().revision))
-            except (NotStartedYet, BackendUnavailable):
+            except (NotStartedYet, BackendUnavailable, SettingError):  # what was done is done, whatever is wrong with Redis
                 return False
             return True
         try:
@@ -130,7 +130,7 @@ class Context:
             if pid is None:
                 return False
             os.kill(pid, CHANGES_SIGNAL)
-        except (NotStartedYet, OSError):  # OSError: it has ended, or belongs to another user
+        except (NotStartedYet, BackendUnavailable, SettingError, OSError):  # OSError: it has ended, or belongs to another user
             return False
         return True
 

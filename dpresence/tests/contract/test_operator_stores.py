@@ -285,3 +285,17 @@ def test_a_change_is_signalled_to_the_services_on_redis(ini, database, redis_ser
     assert main(["--ini", str(ini), "--json", "accounts", "sign-out", "ann@example.org"]) == 0
     assert json.loads(capsys.readouterr().out)["applied"] is True
     eventually(lambda: ("changes", str(directory.version().revision)) in received)
+
+
+def test_a_change_is_said_to_be_made_also_if_the_settings_of_redis_do_not_fit(ini, database, capsys) -> None:
+    fill(database).claim_partitions(["127.0.0.1:1/0"] * 2)
+    ini.write_text(ini.read_text().replace("[app:main]", "[app:main]\nredis.partitions = 3"))
+    assert main(["--ini", str(ini), "--json", "accounts", "block", "ann@example.org"]) == 0, capsys.readouterr()
+    assert json.loads(capsys.readouterr().out) == {"email": "ann@example.org", "done": "blocked", "applied": False}
+
+
+def test_keys_are_said_to_be_replaced_also_if_the_database_does_not_answer(ini, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("DPRESENCE_DIRECTORY_URL", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+    for done in ("made", "replaced"):
+        assert main(["--ini", str(ini), "rotate", "vapid"]) == 0, capsys.readouterr()
+        assert f"{tmp_path}/presence-vapid.pem: {done}. Copy it to every machine" in capsys.readouterr().out
