@@ -64,14 +64,13 @@ def servers_beside(redis: RedisSettings, stored: Sequence[str]) -> list[str]:
 def is_served(redis: RedisSettings, stored: Sequence[str]) -> bool:
     """Return whether a process of the service runs, as far as servers answer.
 
-    :param stored: the servers in the directory; empty before the first start.
+    :param stored: the servers in the directory; empty if they are not known: those of the settings are asked then.
     """
     from .tracker.redis_server import has_listeners
 
     found = False
-    for server in (
-        [open_server(redis, url) for url in redis.tracker_urls] if redis.cluster else [open_named(redis, name) for name in stored]
-    ):
+    by_settings = redis.cluster or not stored
+    for server in [open_server(redis, url) for url in redis.tracker_urls] if by_settings else [open_named(redis, name) for name in stored]:
         with suppress(BackendUnavailable):
             found = found or has_listeners(server)
     return found

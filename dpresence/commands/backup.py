@@ -136,11 +136,17 @@ def _refuse_running(context: Context) -> None:
 
 
 def _partitions(examine: Callable[[RedisSettings, Sequence[str]], T], context: Context) -> T | None:
-    """Return what a function finds about the partitions of a tracker in Redis; None without one, or if this cannot be known."""
-    settings = context.settings
+    """Return what a function finds about the partitions of a tracker in Redis; None without one, or if this cannot be known.
+
+    :param examine: called with the servers of the partitions, none if the database does not exist, or is of another version.
+    """
+    settings, stored = context.settings, list[str]()
+    if settings.storage.tracker != "redis":
+        return None
+    with suppress(SettingError, BackendUnavailable):
+        stored += stored_partitions(settings, context.clock)
     with suppress(SettingError, BackendUnavailable, ModuleNotFoundError):
-        if settings.storage.tracker == "redis":
-            return examine(settings.redis, stored_partitions(settings, context.clock))
+        return examine(settings.redis, stored)
     return None
 
 

@@ -299,3 +299,21 @@ def test_keys_are_said_to_be_replaced_also_if_the_database_does_not_answer(ini, 
     for done in ("made", "replaced"):
         assert main(["--ini", str(ini), "rotate", "vapid"]) == 0, capsys.readouterr()
         assert f"{tmp_path}/presence-vapid.pem: {done}. Copy it to every machine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", ["UPDATE alembic_version SET version_num = '0001'", "UPDATE alembic_version SET version_num = '9999'"])
+def test_a_backup_is_not_restored_while_processes_of_another_version_run(
+    ini, filled, redis_server, trackers, tmp_path, capsys, change
+) -> None:
+    ini.write_text(ini.read_text().replace("directory.url = ", f"directory.url = {filled}\n#"))
+    folder, database = tmp_path / "saved", Database(filled)
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0
+    database.run(lambda connection: connection.exec_driver_sql(change))
+    database.close()
+    before = Path(filled.removeprefix("sqlite:///")).read_bytes()
+    trackers(redis_server.server())
+    capsys.readouterr()
+    assert main(["--ini", str(ini), "restore", "--force", str(folder)]) == 1
+    running = "the service runs, as its processes are connected to Redis: stop all of them first"
+    assert capsys.readouterr().err.splitlines()[-1] == f"dpresence: {running}"
+    assert Path(filled.removeprefix("sqlite:///")).read_bytes() == before
