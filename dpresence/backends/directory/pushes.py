@@ -41,7 +41,7 @@ class PushStore(ABC):
     def add_pushes(self, appid: str, new: Sequence[PendingPush], delay_ms: int, most: int) -> None:
         """Store pushes, without those whose grant has ended; they are due after ``delay_ms``.
 
-        :param most: maximum number of pushes of a grant that wait; the oldest are deleted.
+        :param most: maximum number of pushes of a grant that wait and were not attempted; the oldest are deleted.
         """
 
     @abstractmethod

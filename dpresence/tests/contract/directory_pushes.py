@@ -127,6 +127,14 @@ class PushContract:
         backend.add_pushes("app-1", pushes("n-1", "n-2", "n-3"), 0, 2)
         assert claimed(backend) == ["n-2", "n-3"]
 
+    def test_later_ones_do_not_take_the_place_of_what_is_being_attempted(self, backend, granted):
+        backend.add_pushes("app-1", pushes("n-1", "n-2"), 0, 2)
+        attempted = backend.claim_pushes(10, LEASE_MS, 2, None)[0]
+        backend.add_pushes("app-1", [replace(PUSH, id="n-3", position=3), replace(PUSH, id="n-4", position=4)], 0, 2)
+        for due in attempted:
+            backend.record_push_attempt(due.push, None, pushed=True)
+        assert len(attempted) == 2 and claimed(backend, per_hour=2) == []
+
     def test_no_more_than_the_limit_are_attempted_in_an_hour(self, backend, granted):
         backend.add_pushes("app-1", pushes("n-1", "n-2", "n-3"), 0, 10)
         [first, second] = backend.claim_pushes(10, 0, 2, None)[0]

@@ -229,7 +229,14 @@ def test_a_push_whose_processes_all_die_is_sent_eight_times_at_most(
 
 @pytest.mark.parametrize("write", ["record_push_attempt", "remove_push_subscription", "hold_outcome"])
 def test_what_was_accepted_is_not_pushed_again_after_a_write_of_the_results_that_failed(
-    world: World, app: App, puid: str, ann: Browser, browser: PushBrowser, push_service: PushService, monkeypatch: pytest.MonkeyPatch, write: str
+    world: World,
+    app: App,
+    puid: str,
+    ann: Browser,
+    browser: PushBrowser,
+    push_service: PushService,
+    monkeypatch: pytest.MonkeyPatch,
+    write: str,
 ) -> None:
     subscribe(ann, push_service.browser("two")).answers = [(410, {})]
     notify(world, app, puid, "Your move", outcome=True)

@@ -74,7 +74,7 @@ class SqlPushes(PushStore):
             kind: Any = {"postgresql": postgresql, "sqlite": sqlite}[connection.dialect.name]
             connection.execute(kind.insert(pushes).on_conflict_do_nothing(), rows)
         for puid in sorted(existing):
-            waiting = and_(pushes.c.puid == puid, _WAITS)
+            waiting = and_(pushes.c.puid == puid, _WAITS, pushes.c.attempts == 0)  # what is being attempted counts for the hour
             newest = select(pushes.c.id).where(waiting).order_by(pushes.c.position.desc()).limit(most)
             connection.execute(delete(pushes).where(waiting, pushes.c.id.not_in(newest)))
 
