@@ -7,7 +7,8 @@ from the feeds, and waiting notifications from the mailbox.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 
 from ..errors import BackendUnavailable, CloseCode, Refused
@@ -26,9 +27,15 @@ from .scheduling import map_concurrently
 
 log = logging.getLogger(__name__)
 
+_TRIED = 20
+"""Users for whom a failed recovery is tried again at once. If it fails for all of them, the next run begins with those after them."""
+
 
 class Recovery:
-    """Runs one recovery at a time. A request during a run starts another run afterwards."""
+    """Runs one recovery at a time. A request during a run starts another run afterwards.
+
+    A run that a backend prevents for some users is repeated for these alone: a partition of the tracker may be away for long.
+    """
 
     def __init__(
         self,
@@ -51,6 +58,8 @@ class Recovery:
         self._reconciliation = reconciliation
         self._fan_out = fan_out
         self._delivery = delivery
+        self._is_requested = False  # by ``start``, since the last run began
+        self._left: dict[str, None] = {}  # users for whom a backend was unavailable
         self._recoveries = Coalescer("recovery", self._recover)
         self._checks = Coalescer("the check of a user's devices", self._check_user)
 
@@ -59,6 +68,7 @@ class Recovery:
         self._grants.invalidate_all()
         self._reconciliation.request()
         self._hub.sign_outs += 1  # makes a sign-in in progress check again that it is still valid
+        self._is_requested = True
         self._recoveries.request()
 
     def running(self) -> bool:
@@ -78,28 +88,45 @@ class Recovery:
             raise BackendUnavailable
 
     def _recover(self, _: str) -> None:
-        """Recover once.
+        """Recover once, or try again what a backend has prevented.
 
         :raises BackendUnavailable: a backend is unavailable, so that some of it is still to be done.
         """
-        for appid in self._hub.applications():
-            self._fan_out.request(appid)
-        devices = self._hub.devices()
-        users = dict.fromkeys(user for user, _, _ in devices)
-        checked = all([self._apply_pending(), *map_concurrently(self._try_check, devices)])
-        published = all(map_concurrently(self._publish, users))
-        map_concurrently(self._delivery.deliver_or_schedule, users)  # also has the number of unread notifications sent
-        if not (checked and published):
+        if self._is_requested:
+            self._is_requested = False
+            self._recover_all()
+        else:
+            self._try_again()
+        if self._left:
             raise BackendUnavailable
 
-    def _apply_pending(self) -> bool:
-        """Apply pending retries and outbox entries; return False if a backend is unavailable."""
-        try:
+    def _recover_all(self) -> None:
+        for appid in self._hub.applications():
+            self._fan_out.request(appid)
+        with suppress(BackendUnavailable):  # periodic jobs do both as well
             self._retries.flush()
             self._outbox.sweep()
-        except BackendUnavailable:
-            return False
-        return True
+        users = dict.fromkeys(user for user, _, _ in self._hub.devices())
+        self._left = dict.fromkeys(self._recover_users(users))
+        map_concurrently(self._delivery.deliver_or_schedule, users)  # also has the number of unread notifications sent
+
+    def _try_again(self) -> None:
+        users = list(self._left)
+        for first in range(0, len(users), _TRIED):
+            some = users[first : first + _TRIED]
+            failed = self._recover_users(some)
+            for user in some:
+                del self._left[user]
+            self._left |= dict.fromkeys(failed)
+            if len(failed) == len(some):
+                return
+
+    def _recover_users(self, users: Iterable[str]) -> list[str]:
+        """Check the devices of users at this process, and publish their statuses again; return those for whom a backend is unavailable."""
+        devices = [(user, *one) for user in users for one in self._hub.devices_of(user).items()]
+        checked = map_concurrently(lambda item: (item[0], self._try_check(item)), devices)
+        published = map_concurrently(lambda user: (user, self._publish(user)), dict.fromkeys(user for user, _, _ in devices))
+        return list(dict.fromkeys(user for user, done in (*checked, *published) if not done))
 
     def _publish(self, user: str) -> bool:
         """Publish a user's status again, because earlier updates may have used outdated grants.

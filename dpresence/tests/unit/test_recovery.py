@@ -1,12 +1,14 @@
-"""Recovery: a change during a recovery is recovered, too."""
+"""Recovery: a change during a recovery is recovered, too, and a failure for some users is repeated for these alone."""
 
 from __future__ import annotations
 
 import gevent
 import pytest
 
+from dpresence.errors import BackendUnavailable
 from dpresence.hub import DeviceSession, Hub
 from dpresence.model import Device
+from dpresence.service import coalescer
 from dpresence.service.recovery import Recovery
 from dpresence.service.retry import RetryQueue
 from dpresence.tests.waiting import PATIENCE_SECONDS
@@ -162,3 +164,41 @@ def test_a_device_that_was_connected_again_while_it_is_looked_at_is_not_taken_fo
     recovery.start()
     run(recovery)
     assert channel.closed == closed
+
+
+class Away(Devices):
+    """A tracker of which the partition of some users is away; the others are there."""
+
+    def __init__(self, *users):
+        super().__init__()
+        self.away, self.asked = set(users), []
+
+    def update_status(self, user, device, connection, status):
+        self.asked.append(user)
+        gevent.sleep(0)
+        if user in self.away:
+            raise BackendUnavailable
+        return True
+
+
+def test_while_a_partition_is_away_others_are_not_recovered_again_and_few_of_its_users_are_tried(monkeypatch):
+    monkeypatch.setattr(coalescer, "RETRY_SECONDS", 0.001)
+    hub, gone, here = Hub(), [f"gone-{number}" for number in range(90)], [f"here-{number}" for number in range(10)]
+    for user in (*gone, *here):
+        hub.join_device(user, "phone", Channel())
+    devices = Away(*gone)
+    recovery = Recovery(hub, devices, Grants(), Accounts(), Outbox(), RetryQueue(), Reconciliation(), FanOut(), Delivery())
+    recovery.start()
+    with gevent.Timeout(PATIENCE_SECONDS):
+        while len(devices.asked) < 100 + 5 * 20:
+            gevent.sleep(0.001)
+    assert sorted(devices.asked[:100]) == sorted((*gone, *here))
+    assert set(devices.asked[100:200]) == set(gone), "each in its turn"
+    hub.leave_device("gone-0", "phone", hub.devices_of("gone-0")["phone"])
+    devices.asked.clear()
+    devices.away.clear()
+    run(recovery)
+    assert set(devices.asked) <= set(gone)
+    recovery.start()
+    run(recovery)
+    assert sorted(devices.asked[-99:]) == sorted((*gone[1:], *here)), "everything, when it is requested again"
