@@ -10,25 +10,35 @@ import pytest
 from dpresence.settings.allowed import redis_name
 
 from ..contract.redis import running as running_redis
+from ..contract.test_redis_access import certify
 from ..live.clients import activate
 from ..live.service import Site
 from .cluster import Cluster, Stores
 from .crowd import crowd
 from .partition_operator import Operator
+from .proxy import Proxy, to_unix
 from .test_moving_partitions import DEVICES, LOCK_SECONDS, update_during
 
 pytestmark = pytest.mark.faults
 
 PARTITIONS, ROAMING = 8, 20
+TLS = "TLS"
 SETTINGS = {"presence.grace_seconds": 15}
 """The default: a device that is refused because nobody is served comes back after five seconds and more."""
 
 
 @pytest.fixture
-def servers():
-    """Two servers; the service's ini names the first one."""
+def servers(request, tmp_path):
+    """Two servers, behind a password and TLS if the test says so; the service's ini names the first one."""
+    guarded = getattr(request, "param", "") == TLS
     with ExitStack() as started:
-        yield [started.enter_context(running_redis(fsync="always")) for _ in range(2)]
+        servers = [started.enter_context(running_redis(fsync="always", password="secret" * guarded)) for _ in range(2)]
+        if guarded:
+            pem, context = certify(tmp_path, "127.0.0.1")
+            for server in servers:
+                proxy = started.enter_context(Proxy(to_unix(server.socket), context))
+                server.url = f"rediss://:secret@127.0.0.1:{proxy.port}/0?ssl_ca_certs={pem}"
+        yield servers
 
 
 class Splitter(Operator):
@@ -67,6 +77,7 @@ def assert_nobody_is_shown_as_offline(all_) -> None:
     assert set(all_.fleet.refused) <= {201}, all_.fleet.refused
 
 
+@pytest.mark.parametrize("servers", ["plain", TLS], indirect=True)
 def test_nobody_is_shown_as_offline_when_the_tracker_is_split_and_spread(service, servers, figures):
     all_, operator = service
     said = []
