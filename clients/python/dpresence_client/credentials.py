@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, Awaitable, Callable, Union
 
-from .errors import CredentialsError, InvalidCredentials, NotConnected, Refused
+from .errors import CredentialsError, InvalidCredentials, NotConnected, ProtocolError, Refused
 from .rest import Rest
 
 _MISSING = 104
@@ -41,7 +41,7 @@ class DevelopmentIssuer:
             return str(self._rest.call("POST", "/__dev__/assertion", {"email": self._email})["assertion"])
         except Refused as refused:
             raise CredentialsError(f"the development issuer refused: {refused.error}") from None
-        except (NotConnected, ValueError, KeyError, TypeError) as error:
+        except (NotConnected, ProtocolError, KeyError, TypeError) as error:
             raise CredentialsError(f"the development issuer does not answer: {error}") from None
 
 

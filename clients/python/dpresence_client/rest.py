@@ -11,7 +11,7 @@ from copy import copy
 from typing import Any, Dict, Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
-from .errors import NotConnected, refusal
+from .errors import NotConnected, ProtocolError, refusal
 from .websocket import LOOPBACK, channel_url
 
 ANSWER_SECONDS = 15.0
@@ -70,6 +70,7 @@ class Rest:
         :param accept: for another type than JSON, the answer is returned as text.
         :raises Refused: the service refused it.
         :raises NotConnected: the service does not answer.
+        :raises ProtocolError: the answer is not that of the service, as with a network that wants a sign-in first.
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, self._headers(data, accept), method=method)  # noqa: S310
@@ -81,9 +82,12 @@ class Rest:
                 raise refusal(_refused(error), error.code) from None
         except (OSError, http.client.HTTPException) as error:
             raise NotConnected(f"{self.url} does not answer: {getattr(error, 'reason', error)}") from None
-        if accept != "application/json":
-            return content.decode()
-        return json.loads(content) if content else None
+        try:
+            if accept != "application/json":
+                return content.decode()
+            return json.loads(content) if content else None
+        except (ValueError, RecursionError):
+            raise ProtocolError(f"{self.url}: the answer is not that of the service") from None
 
     def _headers(self, data: bytes | None, accept: str) -> Dict[str, str]:
         headers = {"Accept": accept, **self._credentials}
@@ -95,6 +99,6 @@ class Rest:
 def _refused(error: urllib.error.HTTPError) -> Mapping[str, Any]:
     try:
         answer = json.loads(error.read(_MAX_BYTES))
-    except (OSError, ValueError):
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         answer = None
     return answer if isinstance(answer, dict) and "errno" in answer else {"error": f"HTTP {error.code}, not from dpresence"}
