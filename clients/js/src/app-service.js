@@ -58,7 +58,7 @@ export class AppService extends TypedEvents {
   constructor(options) {
     super();
     this.#options = options;
-    this.#url = new URL(`${options.url.replace(/\/+$/, "")}/myapps/${encodeURIComponent(options.appid)}`);
+    this.#url = new URL(`${options.url.replace(/^ws/, "http").replace(/\/+$/, "")}/myapps/${encodeURIComponent(options.appid)}`);
     if (!this.#webSocket) {
       throw new PresenceError("this JavaScript has no WebSocket: with Node 20, pass one as the option WebSocket, or run node --experimental-websocket");
     }

@@ -34,8 +34,7 @@ class Rest:
     """
 
     def __init__(self, url: str, credentials: Mapping[str, str] | None = None, context: ssl.SSLContext | None = None) -> None:
-        channel_url(url, "/")  # checks it
-        self.url = url.rstrip("/")
+        self.url = f"http{channel_url(url, '').removeprefix('ws')}"
         self._credentials = dict(credentials or {})
         proxies = [urllib.request.ProxyHandler({})] if urlsplit(url).hostname in LOOPBACK else []  # no proxy reaches this machine
         self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context), *proxies)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import ssl
 from typing import Any, Awaitable, Callable, MutableMapping, Tuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -32,11 +32,18 @@ def channel_url(url: str, path: str) -> str:
     """
     parts = urlsplit(url)
     scheme = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}.get(parts.scheme)
-    if scheme is None or not parts.hostname or parts.query or parts.fragment or parts.username is not None:
+    if scheme is None or not parts.hostname or not _has_valid_port(parts) or parts.query or parts.fragment or parts.username is not None:
         raise ValueError("url: the URL of the service, such as https://presence.example.org, without user, query and fragment")
     if scheme == "ws" and parts.hostname not in LOOPBACK:
         log.warning("the connection to %s is not encrypted: keys and assertions can be read on the way", parts.hostname)
     return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}{quote(path)}"
+
+
+def _has_valid_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 class _Log(logging.LoggerAdapter):  # type: ignore[type-arg]  # not subscriptable in Python 3.9
@@ -104,6 +111,8 @@ class Websocket:
 
     async def _open(self) -> ClientConnection | None:
         options: Any = {"ssl": self._context} if self._context is not None else {}
+        if urlsplit(self._url).hostname in LOOPBACK:
+            options["proxy"] = None  # no proxy reaches this machine
         try:
             return await _Connect(
                 self._url,

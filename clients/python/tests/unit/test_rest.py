@@ -7,10 +7,11 @@ import threading
 
 import pytest
 
-from dpresence_client import CredentialsError, DevelopmentIssuer, ProtocolError, Refused, Rest
+from dpresence_client import CredentialsError, DevelopmentIssuer, NotFound, ProtocolError, Refused, Rest
 
 PORTAL = b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n<html>Sign in here"
 CUT = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100\r\n\r\n<html>"
+NOT_FOUND = b'HTTP/1.1 404 Not Found\r\nContent-Length: 52\r\n\r\n{"result": "KO", "errno": 110, "error": "not found"}'
 
 
 @pytest.fixture
@@ -44,3 +45,12 @@ def test_an_answer_that_is_not_the_service_s_is_an_error_of_this_package(address
 def test_a_refusal_that_is_cut_off_is_one_of_something_else(address) -> None:
     with pytest.raises(Refused, match="HTTP 502, not from dpresence"):
         Rest(f"http://{address(CUT)}").call("GET", "/grants")
+
+
+def test_the_address_of_a_websocket_is_one_of_the_service(address) -> None:
+    assert (Rest("wss://example.org/below/").url, Rest("http://127.0.0.1:8282/").url) == (
+        "https://example.org/below",
+        "http://127.0.0.1:8282",
+    )
+    with pytest.raises(NotFound):
+        Rest(f"ws://{address(NOT_FOUND)}").call("GET", "/grants")

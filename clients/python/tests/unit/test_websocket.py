@@ -34,7 +34,16 @@ def test_the_url_of_a_channel() -> None:
     assert channel_url("https://presence.example.org", "/presence") == "wss://presence.example.org/presence"
     assert channel_url("http://127.0.0.1:8282/", "/myapps/a/b") == "ws://127.0.0.1:8282/myapps/a/b"
     assert channel_url("wss://example.org/_presence/", "/myapps/ä?x") == "wss://example.org/_presence/myapps/%C3%A4%3Fx"
-    for wrong in ("presence.example.org", "ftp://x", "https://", "https://user:secret@x", "https://x/?q", "https://x/#f"):
+    for wrong in (
+        "presence.example.org",
+        "ftp://x",
+        "https://",
+        "https://user:secret@x",
+        "https://x/?q",
+        "https://x/#f",
+        "https://x:y",
+        "https://x:99999",
+    ):
         with pytest.raises(ValueError, match="url: ") as error:
             channel_url(wrong, "/presence")
         assert "secret" not in str(error.value)
@@ -43,6 +52,21 @@ def test_the_url_of_a_channel() -> None:
 def test_a_connection_that_is_not_encrypted_is_logged(caplog) -> None:
     channel_url("http://presence.example.org", "/presence")
     assert "not encrypted" in caplog.text
+
+
+def test_no_proxy_is_asked_for_this_machine(monkeypatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    async def handler(connection):
+        await sign_in(connection)
+        await connection.wait_closed()
+
+    async def work(app, port):
+        async with app:
+            assert app.connected, app.core.reason
+
+    asyncio.run(with_server(handler, work))
 
 
 @pytest.mark.parametrize("body", ['{"result": "KO", "errno": 110, "error": "not found"}', "<html>"])
