@@ -43,6 +43,11 @@ class AppServiceCore(Core):
         """True if a request has no answer yet."""
         return bool(self._requests)
 
+    @property
+    def settled(self) -> bool:
+        """True if a client that closes now has no answer to wait for."""
+        return self.phase is not Phase.CONNECTED or not self._sent
+
     def notify(self, notifications: Sequence[Mapping[str, Any]]) -> int:
         """Send 1 to 100 notifications, now or once signed in; return the number that the answer will have."""
         self._number += 1

@@ -140,6 +140,25 @@ def test_a_message_that_is_too_large_is_no_reason_to_stop(monkeypatch) -> None:
     assert len(connections) == 2
 
 
+def test_a_client_that_is_closed_waits_a_moment_for_the_answer_to_a_notification() -> None:
+    async def handler(connection):
+        await sign_in(connection)
+        request = json.loads(await connection.recv())
+        await asyncio.sleep(0.2)
+        entry = {"puid": "p", "id": "n_1", "result": "OK", "queue_size": 1, "delivered": True}
+        await connection.send(json.dumps({"result": "OK", "action": "notify", "notifications": [entry], "id": request["id"]}))
+        await connection.wait_closed()
+
+    async def work(app, port):
+        await app.start()
+        sent = asyncio.ensure_future(app.notify("p", "Your move"))
+        await asyncio.sleep(0)
+        await app.close()
+        assert (await sent).delivered
+
+    asyncio.run(with_server(handler, work))
+
+
 def test_a_program_that_does_not_take_the_changes_stops_the_reading_but_not_its_own_requests() -> None:
     async def handler(connection):
         await sign_in(connection)
