@@ -12,7 +12,7 @@ import ssl
 from typing import Any, Awaitable, Callable, Dict, Set, Tuple
 from urllib.parse import urlencode
 
-from .http_calls import FAILURES, LOST, MAX_BYTES, HttpConnection, error_object
+from .http_calls import FAILURES, LOST, MAX_BYTES, READ_SECONDS, HttpConnection, error_object
 
 _TRANSIENT_HTTP = (408, 425, 429)
 
@@ -50,8 +50,7 @@ class Feed(HttpConnection):
         if answer.status != http.client.OK:
             self._refused(answer.status, await self._calls.run(answer.read, MAX_BYTES), auth["id"])
             return
-        while self._active:
-            await self._may_read()
+        while await self._is_read():
             name, data = await self._calls.run(_next_event, answer)
             if name == "auth":
                 self._received({**json.loads(data), "id": auth["id"]})
@@ -64,6 +63,14 @@ class Feed(HttpConnection):
                 self._report("received", data)
             else:
                 self._report("closed", LOST, "the stream ended")
+
+    async def _is_read(self) -> bool:
+        """Wait until the program has room; return False at the end, also after a minute: what is not read ends without a notice."""
+        try:
+            await asyncio.wait_for(self._may_read(), READ_SECONDS)
+        except asyncio.TimeoutError:
+            self._report("closed", LOST, f"the program has taken nothing for {READ_SECONDS:g} s")
+        return self._active
 
     def _refused(self, status: int, body: bytes, frame_id: Any) -> None:
         """Report the refusal of a call as the answer to its frame, or the end of the connection if a proxy did not reach the service."""

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from dpresence_client import http_calls
+from dpresence_client import feed, http_calls
+from dpresence_client.feed import Feed
 from dpresence_client.heartbeats import Heartbeats
 from dpresence_client.http_calls import HttpCalls
 
@@ -87,6 +88,27 @@ def test_opening_a_stream_has_the_limit_of_an_answer_and_not_that_of_a_stream(si
     start = time.monotonic()
     asyncio.run(run())
     assert time.monotonic() - start < 4
+
+
+def test_a_stream_that_the_program_does_not_read_ends_after_a_while(silent, monkeypatch) -> None:
+    monkeypatch.setattr(feed, "READ_SECONDS", 0.2)
+    reported: list[str] = []
+
+    async def run() -> None:
+        full = asyncio.Event()
+
+        async def may_read() -> None:
+            if "received" in reported:
+                await full.wait()
+
+        connection = Feed(url("ws", silent), None, lambda event, *_: reported.append(event), may_read)
+        connection.send(json.dumps({"action": "auth", "key": "k", "id": "auth"}))
+        with await asyncio.to_thread(lambda: silent.accept()[0]) as near:
+            near.sendall(b'HTTP/1.1 200 OK\r\n\r\nevent: auth\ndata: {"result": "OK"}\n\n')
+            await asyncio.wait_for(connection.task, 5)
+
+    asyncio.run(run())
+    assert reported == ["opened", "received", "closed"]
 
 
 def test_a_heartbeat_that_is_refused_ends_the_connection_at_once(silent) -> None:
