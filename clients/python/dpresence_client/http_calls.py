@@ -50,7 +50,7 @@ class HttpCalls:
         return await asyncio.shield(call)
 
     def interrupt(self) -> None:
-        """End the calls of the threads; one that is connecting ends once it has connected, or after ``ANSWER_SECONDS``."""
+        """End the calls of the threads; one that looks a name up or negotiates TLS ends after that, or after ``ANSWER_SECONDS``."""
         with self._lock:
             self._interrupted = True
             for sock in self._sockets:
@@ -91,15 +91,35 @@ class HttpCalls:
 
         :param seconds: limit for each read, once the connection is open.
         """
+        connection._create_connection = self._dial  # type: ignore[attr-defined]  # as the library offers to tests
         connection.connect()
         connection.sock.settimeout(seconds)
-        with self._lock:
-            if self._interrupted:
-                raise ConnectionAbortedError("the connection has ended")
-            self._sockets.add(connection.sock)
+        self._add(connection.sock)
         headers = {**self.headers, "Connection": "close", **({"Content-Type": "application/json"} if body else {})}
         connection.request(method, self._url.path + path, body, headers)
         return connection.getresponse()
+
+    def _add(self, sock: socket.socket) -> None:
+        """Have ``interrupt`` end what a thread does with a socket."""
+        with self._lock:
+            if self._interrupted:
+                raise ConnectionAbortedError("the connection has ended")
+            self._sockets.add(sock)
+
+    def _dial(self, address: Tuple[str, int], seconds: float, _source: Any = None) -> socket.socket:
+        """Connect as ``socket.create_connection`` does, unless it is interrupted."""
+        error = OSError("the name has no address")
+        for family, kind, protocol, _, where in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                self._add(sock)
+                sock.settimeout(seconds)
+                sock.connect(where)
+                return sock
+            except OSError as failed:
+                sock.close()
+                error = failed
+        raise error
 
     def _connection(self) -> http.client.HTTPConnection:
         """Return a connection, through the proxy of the environment for a service that is not on this machine."""
