@@ -159,12 +159,13 @@ class Accounts:
             raise self.refusal(InvalidAssertion("ticket used before", about=masked(used.account.email)), value, address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor, digest=digest)
 
-    def is_current(self, sign_in: SignIn) -> bool:
-        """Return whether a sign-in is still valid after concurrent log-outs, erasures, blocks and unpins."""
+    def current(self, sign_in: SignIn) -> Account | None:
+        """Return the account of a sign-in, as it is now, if that is still valid after concurrent log-outs, erasures, blocks and unpins."""
         with on_behalf_of(sign_in.account.id):
             account = self._directory.account(sign_in.account.id)
-            valid = account is not None and account.pin == sign_in.account.pin and self._may_stay(account, sign_in.family)
-            return valid and not self._has_ended(sign_in.identity)
+            if account is None or account.pin != sign_in.account.pin or not self._may_stay(account, sign_in.family):
+                return None
+            return None if self._has_ended(sign_in.identity) else account
 
     def still_signed_in(self, user: str, session: DeviceSession) -> bool:
         """Return whether a user's channel may stay signed in: its ticket family exists, and the provider has not ended its session."""

@@ -8,7 +8,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, OtherEmail, WrongField
 from ..hub import PROOF_BYTES, REPLACED, DevicePort, Hub
 from ..messages import OverrideUpdate, StatusUpdate
-from ..model import canonical_email, digest_of
+from ..model import Account, canonical_email, digest_of
 from ..settings import IdentitySettings
 from .accounts import Accounts
 from .delivery import Delivery
@@ -126,12 +126,23 @@ class DeviceSessions:
         if verified.sign_outs == self._hub.sign_outs:
             return
         try:
-            current = self._accounts.is_current(verified.sign_in)
+            account = self._accounts.current(verified.sign_in)
+            current = account is not None and self._has_device(channel, account)
         except BackendUnavailable as refused:
             channel.close(CloseCode.TRY_AGAIN_LATER, f"{refused.error}; retry_after={refused.retry_after}")
         else:
             if not current:
                 channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
+
+    def _has_device(self, channel: DevicePort, account: Account) -> bool:
+        """Return False if a sign-out that left an assertion valid has removed the device; otherwise none that is stored will remove it.
+
+        :param account: the account as it is now.
+        """
+        session, connection = channel.session, channel.connection_id
+        if account.revision == session.revision or self._devices.renew(account, session.device, connection, session.status):
+            return True
+        return not self._devices.signed_out(account.id, connection)
 
 
 def check_email(frame: StatusUpdate | OverrideUpdate, email: str) -> None:

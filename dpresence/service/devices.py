@@ -157,10 +157,10 @@ class Devices:
         self._changes[status] += done
         return done
 
-    def renew(self, account: Account, device: str, connection: str, status: Status) -> None:
-        """Record a repeated sign-in of a connection, so that sign-outs before the revision of ``account`` do not close it."""
+    def renew(self, account: Account, device: str, connection: str, status: Status) -> bool:
+        """Record a repeated sign-in of a connection, so that sign-outs before the revision of ``account`` do not end it; see ``update``."""
         update = partial(self._tracker.update, account.id, device, connection, status, sign_in_revision=account.revision)
-        self._grants.apply(account.id, update)
+        return self._grants.apply(account.id, update)
 
     def connect_again(self, user: str, device: str, connection: str, sign_in_revision: int, status: Status) -> None:
         """Connect a device again that the tracker has lost, for the same connection.

@@ -22,11 +22,11 @@ class Held:
         self._real = getattr(owner, name)
         patch.setattr(owner, name, self)
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         if not self.reached.is_set():
             self.reached.set()
             assert self._go.wait(PATIENCE_SECONDS)
-        return self._real(*arguments)
+        return self._real(*arguments, **named)
 
     def overtake(self, first: Callable[[], object], second: Callable[[], object]) -> None:
         """Run ``first`` up to the call, then ``second``, then the rest of ``first``."""

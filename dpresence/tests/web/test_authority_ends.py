@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gevent
 import pytest
 
 from dpresence.errors import CloseCode
 from dpresence.model import Identity
 from dpresence.tests.support import FakeConnection
-from dpresence.tests.waiting import eventually
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, ko, refusal
 
@@ -197,3 +199,50 @@ def test_of_log_ins_in_parallel_from_one_browser_one_session_stays(one: World, t
     given = [each.web.cookies["dpresence"] for each, _ in again]
     signed = [two.browser()("GET", "/devices", Cookie=f"dpresence={value}").status_int for value in (cookie, *given)]
     assert sorted(signed) == [200, 401, 401, 401, 401] and signed[0] == 401
+
+
+def phone_of(world: World) -> dict[str, str]:
+    return {"email": ANN, "assertion": world.assertion(ANN), "status": "online", "device": "phone"}
+
+
+def everywhere(world: World) -> None:
+    world.person(ANN)("POST", "/logout", {"everywhere": True})
+
+
+def of_the_phone(world: World) -> None:
+    world.person(ANN)("DELETE", "/devices/phone")
+
+
+@pytest.mark.parametrize("sign_out", [everywhere, of_the_phone])
+def test_a_device_that_a_sign_out_removes_before_its_channel_is_there_is_signed_out(
+    one: World, two: World, monkeypatch: pytest.MonkeyPatch, sign_out: Callable[[World], None]
+) -> None:
+    held, channel, frame = Held(monkeypatch, one.services.hub, "join_device"), one.channel(), phone_of(one)
+
+    def overtake() -> None:
+        sign_out(two)
+        settle(one, two)
+
+    held.overtake(lambda: channel.receive(frame), overtake)
+    settle(one, two)
+    assert channel.code == SIGNED_OUT
+
+
+def test_a_sign_in_that_is_confirmed_before_a_sign_out_removes_devices_keeps_its_device(
+    one: World, two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signing_in, channel = Held(monkeypatch, one.services.devices, "connect"), one.channel()
+    removing, frame = Held(monkeypatch, two.registry.backends.tracker, "remove_all"), phone_of(one)
+    signing_out: list[gevent.Greenlet] = []
+
+    def begin_to_sign_out() -> None:
+        signing_out.append(gevent.spawn(everywhere, two))
+        assert removing.reached.wait(PATIENCE_SECONDS)
+        for _ in range(20):
+            one.settle()
+
+    signing_in.overtake(lambda: channel.receive(frame), begin_to_sign_out)
+    removing.overtake(signing_out[0].join, lambda: None)
+    settle(one, two)
+    assert channel.code is None
+    assert [device.name for device in one.services.devices.list(channel.channel.session.user)] == ["phone"]
