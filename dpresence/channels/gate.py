@@ -85,6 +85,7 @@ class Gate:
     :ivar configuration_warnings: rate-limited warnings of client and proxy errors that the operator can correct.
     :ivar unread: bytes of HTTP responses that clients have not read, by address.
     :ivar plain: HTTP connections that are not channels.
+    :ivar heartbeats: users and devices whose heartbeat is being handled.
     :ivar request_rounds: in which HTTP requests begin.
     :ivar forwarding: finds the client behind a trusted proxy.
     :ivar most: maximum number of connections: ``channels.sockets``, or fewer if the limit of open files is lower.
@@ -108,6 +109,7 @@ class Gate:
         self.draining = False
         self.unread: Counter[str] = Counter()
         self.plain = PlainConnections(settings.channels)
+        self.heartbeats: set[tuple[str, str]] = set()
         self.request_rounds = RequestRounds()
         self.configuration_warnings = LogLimit(clock)
         self.forwarding = Forwarding(

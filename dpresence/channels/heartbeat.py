@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import gevent
@@ -196,12 +196,28 @@ class Heartbeats:
         )  # fmt: skip
         verified = self._services.device_sessions.verify(frame, address, frame.device)
         user = verified.sign_in.account.id
-        self._keep(self._services.hub.devices_of(user).get(beat.device), verified, frame, beat.lease, address)
+        with self._one_at_a_time(user, beat.device):
+            self._keep(self._services.hub.devices_of(user).get(beat.device), verified, frame, beat.lease, address)
         if beat.ack:
             self._services.delivery.acknowledge(user, beat.ack)
         waiting, domains = self._services.delivery.waiting(user)
         shown = acknowledged_notifications(waiting, domains)
         return DeviceHeartbeatReply(ticket=or_unset(verified.sign_in.ticket), lease=beat.lease, notifications=shown)
+
+    @contextmanager
+    def _one_at_a_time(self, user: str, device: str) -> Iterator[None]:
+        """Exclude other heartbeats of a device, also while the first ones have no channel in the hub yet.
+
+        :raises SlowDown: another one is being handled.
+        """
+        handled = self._gate.heartbeats
+        if (user, device) in handled:
+            raise SlowDown("a heartbeat of this device is being handled", retry_after=1)
+        handled.add((user, device))
+        try:
+            yield
+        finally:
+            handled.remove((user, device))
 
     def _keep(self, channel: DevicePort | None, verified: VerifiedSignIn, frame: StatusUpdate, lease: int, address: str) -> None:
         """Connect the device, or keep it connected, for a lease."""
@@ -210,8 +226,6 @@ class Heartbeats:
             self._gate.check_room()
             channel = HeartbeatChannel(HeartbeatConnection(self._gate, address), self._services, self._settings, self._clock)
         assert isinstance(channel, HeartbeatChannel)
-        if channel.busy:
-            raise SlowDown("a heartbeat of this device is being handled", retry_after=1)
         connection = channel.connection
         assert isinstance(connection, HeartbeatConnection)
         channel.busy = True

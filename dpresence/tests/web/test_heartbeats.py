@@ -8,6 +8,7 @@ import pytest
 
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.pairing import paired
+from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, ko, refusal, seen, updates
 
 ANN = "ann@example.org"
@@ -56,6 +57,18 @@ def tick(world: World) -> None:
     world.settle()
     world.services.devices.sweep()
     world.settle()
+
+
+def test_of_two_first_heartbeats_at_the_same_time_one_makes_the_device(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, answers = Held(monkeypatch, world.services.devices, "connect"), []
+    both = [lambda: answers.append(beat(world, world.assertion(ANN), device="desk"))] * 2
+    held.overtake(*both)
+    assert [answer.status_int for answer in answers] == [429, 200]
+    assert refusal(answers[0]) == (429, ko(117, "a heartbeat of this device is being handled", retry_after=1))
+    assert devices(world) == [("desk", "online", True)] and len(world.registry.gate.connections) == 1
+    assert beat(world, world.assertion(ANN)).status_int == 200, "the next one is handled"
 
 
 def test_a_device_whose_lease_has_ended_has_its_grace_and_is_gone(world: World, app: App, puid: str) -> None:
