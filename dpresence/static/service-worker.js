@@ -166,7 +166,7 @@ async function renew(ended) {
   if (!before || !known.key) return; // My presence stores the subscription when it opens
   const made = await worker.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: known.key });
   const { endpoint, keys } = made.toJSON();
-  const page = await (await fetch(`${root}sidebar`, { cache: "no-store", signal })).text();
+  const page = await (await fetch(`${root}sidebar`, { headers: { Accept: "text/html" }, cache: "no-store", signal })).text();
   const headers = { "Content-Type": "application/json", "X-CSRF-Token": /name="csrf" content="([^"]+)"/.exec(page)?.[1] ?? "" };
   const body = { endpoint, keys: { p256dh: keys.p256dh, auth: keys.auth }, key: known.key, label: before.label };
   const stored = await fetch(`${root}push`, { method: "PUT", headers, body: JSON.stringify(body), signal });

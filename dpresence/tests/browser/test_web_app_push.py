@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
+
 import pytest
 import requests
 
@@ -11,7 +14,7 @@ from dpresence.tests.live.service import Service
 from .accessibility import Axe
 from .conftest import STATIC
 from .support import WAIT_SECONDS, Browser
-from .web_app import SHOWN, application, deliver, notify, service, sue, turn_on
+from .web_app import SHOWN, application, debugged, deliver, evaluate, notify, service, sue, turn_on
 
 __all__ = ["application", "service", "sue"]
 
@@ -109,6 +112,30 @@ def test_a_subscription_of_another_browser_is_ended_from_here(sue: Person, servi
     browser.click("Stop notifying Firefox on Linux")
     browser.confirm()
     browser.wait(lambda it: it.count("#push-browsers li") == 0 and sue.call("GET", "/push")["subscriptions"] == [])
+
+
+RENEWED = """
+    const renewed = "https://fcm.googleapis.com/fcm/send/2", keys = { p256dh: KEY, auth: "A".repeat(22) };
+    PushManager.prototype.subscribe = async () => ({ toJSON: () => ({ endpoint: renewed, keys }) });
+    const change = Object.assign(new ExtendableEvent("pushsubscriptionchange"), { oldSubscription: { endpoint: ENDED } });
+    dispatchEvent(change);
+"""
+
+
+def renew(browser: Browser, person: Person, ended: str) -> None:
+    """Have the browser replace a subscription that it has ended."""
+    key = person.call("GET", "/push")["key"]
+    with closing(debugged(browser, "service_worker")) as worker:
+        evaluate(worker, RENEWED.replace("KEY", json.dumps(key)).replace("ENDED", json.dumps(ended)))
+
+
+def test_a_subscription_that_the_browser_replaces_is_replaced_at_the_service(sue: Person, browser: Browser) -> None:
+    turn_on(sue, browser)
+    [first] = sue.call("GET", "/push")["subscriptions"]
+    browser.open("about:blank")
+    renew(browser, sue, first["endpoint"])
+    browser.wait(lambda _: subscriptions(sue) == ["https://fcm.googleapis.com/fcm/send/2"])
+    assert sue.call("GET", "/push")["subscriptions"][0]["label"] == first["label"]
 
 
 def subscriptions(person: Person) -> list[str]:
