@@ -135,11 +135,14 @@ onClick("deactivate", async () => {
 // Changes
 
 onSubmit(byId("edit", HTMLFormElement), async (fields) => {
-  const moves = fields.domain.toLowerCase() !== fieldText("domain");
+  const { domain, ...others } = fields;
+  const moves = domain.toLowerCase() !== fieldText("domain");
   const detail =
     _("The application is deactivated, and everyone's permission ends. You have to serve a new file, activate the application, and ask people again.");
   if (moves && !(await confirmAction(_("Change the domain?"), detail, _("Change the domain")))) return;
-  show(await call("PATCH", path, fields));
+  const saved = await call("PATCH", path, moves ? fields : others); // a domain that only this page still shows must not be set again
+  show(saved);
+  byId("domain", HTMLInputElement).value = saved.domain;
   if (moves) location.reload();
   else announce(_("Saved."));
 });

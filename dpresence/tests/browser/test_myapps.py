@@ -241,6 +241,18 @@ def test_an_icon_and_a_new_name_are_saved_and_a_new_domain_starts_over(browser: 
     browser.assert_quiet(REFUSED)
 
 
+def test_a_page_that_shows_a_former_domain_saves_a_name_and_moves_nothing(browser: Browser, scene: Scene, home: str) -> None:
+    appid = open_new(browser, home, "chess.example.org", "udo@example.org")
+    owner = Person(home, "udo@example.org")
+    owner.call("PATCH", f"/myapps/{appid}", {"domain": "go.example.org"})
+    browser.find("#edit [name=name]").send_keys(" of Hamburg", Keys.ENTER)
+    browser.wait(lambda it: shown(it, "h1") == "Chess club of Hamburg")
+    found = owner.call("GET", f"/myapps/{appid}")
+    assert (found["name"], found["domain"]) == ("Chess club of Hamburg", "go.example.org")
+    assert browser.find("#edit [name=domain]").get_property("value") == "go.example.org", "the page knows it now"
+    browser.assert_quiet()
+
+
 def test_without_javascript_the_pages_say_so(browser: Browser, scene: Scene, home: str) -> None:
     appid = open_new(browser, home, scene.site.domain, "nora@example.org")
     browser.cdp("Emulation.setScriptExecutionDisabled", value=True)
