@@ -1,7 +1,7 @@
 // Download of the user's data, sign-out everywhere, erasure (docs/protocol.md, section 6, Devices and the account).
 
 import { byId, download } from "./dom.js";
-import { attempt, call, confirmAction, signOut } from "./page.js";
+import { ServiceError, attempt, call, confirmAction, signOut } from "./page.js";
 import { _ } from "./texts.js";
 
 /**
@@ -22,7 +22,11 @@ function onConfirmed(id, question, done, method, path, body) {
 
 const exportButton = byId("export");
 exportButton.addEventListener("click", () =>
-  attempt(exportButton, async () => download("dpresence.json", JSON.stringify(await call("GET", "/account"), null, 2))),
+  attempt(exportButton, async () => {
+    const data = await call("GET", "/account");
+    if (!data.complete) throw new ServiceError(503, { errno: 201 }); // a part of the service became unavailable during the answer
+    download("dpresence.json", JSON.stringify(data, null, 2));
+  }),
 );
 
 const EVERYWHERE = _("All your browsers and devices have to sign in again. Until then, every application sees you as offline.");

@@ -31,6 +31,23 @@ def test_all_data_of_a_user_comes_as_a_file(stage: Stage, axe: Axe, tmp_path: Pa
     stage.browser.assert_quiet()
 
 
+AWAY_MEANWHILE = """
+    const real = window.fetch;
+    window.changed = true;
+    window.fetch = (path, ...rest) =>
+      path.endsWith("/account") ? Promise.resolve(new Response('{"account":{},"complete":false}')) : real(path, ...rest);
+"""
+
+
+def test_data_that_is_not_complete_is_no_file(stage: Stage, tmp_path: Path) -> None:
+    stage.browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    stage.browser.run(AWAY_MEANWHILE)
+    stage.browser.click("Download your data")
+    stage.browser.wait(lambda it: it.find("#alert").text == "The service is unavailable for a moment. Try again.")
+    assert list(tmp_path.iterdir()) == []
+    stage.browser.assert_quiet()
+
+
 @pytest.mark.slow
 def test_signing_out_everywhere_asks_first_and_ends_every_device(stage: Stage) -> None:
     with stage.sue.device("online", device="phone"):
