@@ -26,7 +26,7 @@ KEPT_SECONDS = 31_536_000
 
 def negotiate(request: Any) -> str:
     """Return the language of a page: the one that was chosen, else the best match for ``Accept-Language`` (RFC 4647), else English."""
-    return chosen_language(request) or str(request.accept_language.lookup(list(catalogues()), default_tag=ENGLISH))
+    return chosen_language(request) or str(request.accept_language.lookup(list(catalogues()), default_tag=ENGLISH, default=ENGLISH))
 
 
 def chosen_language(request: Any) -> str:
@@ -75,7 +75,11 @@ def _cookie(request: Request) -> str:
 
 def _previous(request: Request) -> str:
     """Return the path of the page that the form was on, or of the home page."""
-    home, came_from = f"{request.script_name}/", urlsplit(request.referer or "")
+    home = f"{request.script_name}/"
+    try:
+        came_from = urlsplit(request.referer or "")
+    except ValueError:  # such as a host with one bracket
+        return home
     if f"{came_from.scheme}://{came_from.netloc}" != request.shared.settings.identity.audience:
         return home
     return local_path(came_from.path + (f"?{came_from.query}" if came_from.query else ""), home)

@@ -43,7 +43,8 @@ def _came_through_a_proxy(request: Request) -> bool:
     HAProxy adds no header by default, but leaves ``Host`` as it is. Prometheus sends the address that it connects to.
     """
     public = urlsplit(request.shared.settings.identity.audience).hostname
-    named = public not in LOOPBACK_HOSTS and urlsplit(f"//{request.host}").hostname == public
+    host = request.host.lower()
+    named = public not in LOOPBACK_HOSTS and public in (host.strip("[]"), host.rpartition(":")[0].strip("[]"))
     return named or any(name in _OF_PROXIES or name.startswith("X-Forwarded-") for name in map(str.title, request.headers))
 
 

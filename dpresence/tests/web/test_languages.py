@@ -35,8 +35,15 @@ def test_a_page_is_in_the_language_that_the_browser_asks_for(world: World) -> No
         "zh": "en",
         "*": "en",
         ";;;=": "en",
+        "en;q=0": "en",
+        "it, *;q=0": "en",
+        "en;q=0, fr;q=0.1": "fr",
     }
     assert {header: language_of(world.browser(), header) for header in asked} == asked
+
+
+def test_a_browser_that_wants_no_language_of_the_pages_reads_refusals_too(world: World) -> None:
+    assert world.browser()("GET", "/nowhere", **HTML, **{"Accept-Language": "*;q=0"}).status_int == 404
 
 
 def choose(browser: Browser, language: str, **headers: str) -> str:
@@ -73,7 +80,7 @@ def test_the_choice_leads_back_to_the_page_and_nowhere_else(world: World) -> Non
     assert choose(browser, "de", Referer=f"{AUDIENCE}/grant/abc?redirect=https%3A%2F%2Fx.example%2F") == (
         "/grant/abc?redirect=https%3A%2F%2Fx.example%2F"
     )
-    for referer in ("https://evil.example/sidebar", f"{AUDIENCE}//evil.example/", f"{AUDIENCE}.evil.example/x", "", "//"):
+    for referer in ("https://evil.example/sidebar", f"{AUDIENCE}//evil.example/", f"{AUDIENCE}.evil.example/x", "", "//", "http://["):
         assert choose(browser, "de", Referer=referer) == "/", referer
 
 

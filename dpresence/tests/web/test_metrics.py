@@ -78,7 +78,15 @@ def test_a_request_for_the_public_name_is_refused_because_a_proxy_may_add_no_hea
     world = make_world(identity__development="false", outbound__allow_loopback="false", identity__audience="https://presence.example.org")
     for host in ("presence.example.org", "PRESENCE.example.org:443"):
         assert refusal(world.browser()("GET", "/__metrics__", Host=host)) == (403, through("127.0.0.1"))
-    assert world.browser()("GET", "/__metrics__", Host="127.0.0.1:8282").status_int == 200
+    for host in ("127.0.0.1:8282", "[::1]:8282", "[1]", "[:::]:1", "[.]"):
+        assert world.browser()("GET", "/__metrics__", Host=host).status_int == 200, host
+
+
+def test_a_request_for_the_public_address_is_refused_too(make_world: Callable[..., World]) -> None:
+    audience = "https://[2001:db8::1]"
+    world = make_world(identity__development="false", outbound__allow_loopback="false", identity__audience=audience)
+    for host in ("[2001:db8::1]", "[2001:DB8::1]:443"):
+        assert refusal(world.browser()("GET", "/__metrics__", Host=host)) == (403, through("127.0.0.1"))
 
 
 def test_a_token_reads_them_from_anywhere(make_world: Callable[..., World]) -> None:
