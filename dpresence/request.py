@@ -31,6 +31,7 @@ class Validated(TypedDict, total=False):
     client: OidcClient
     attempt: Attempt
     answer: dict[str, str]
+    next: str
     logout_token: str
 
 

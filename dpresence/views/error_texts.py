@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import Details
@@ -167,6 +167,8 @@ GRANT: dict[int, Explanation] = {
 }
 
 SIGN_IN: dict[int, Explanation] = {
+    117: replace(ANYWHERE[117], way="sign in"),  # the provider's answer cannot be used again
+    999: replace(ANYWHERE[999], way="sign in"),
     110: Explanation(
         N_("Unknown sign-in provider"),
         N_("This service does not know the provider in this address."),

@@ -17,7 +17,7 @@ from ..messages import Refusal, encode
 from ..request import Request
 from . import templates
 from .error_texts import explain
-from .pages import page, sign_in_first, wants_page
+from .pages import page, sign_in_first, sign_in_page, wanted, wants_page
 from .validators import form, is_form
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,7 @@ def _page_of(refused: Refused, request: Request) -> Response:
         return sign_in_first(request)
     route = getattr(request.matched_route, "name", "")
     explanation, again = explain(refused.errno, route, refused.details), _again(request, route)
-    login = f"{request.script_name}/login"
-    ways = {"again": again, "sign in": f"{login}?next={quote(again, safe='')}" if again else login, "": None}
+    ways = {"again": again, "sign in": sign_in_page(request, again or wanted(request)), "": None}
     way, question = ways[explanation.way], route == "grant"
     template = templates.Error(explanation, way, question, refused.errno, refused.error, refused.retry_after)
     return page(request, template, status=refused.status)

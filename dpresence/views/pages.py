@@ -102,8 +102,23 @@ def _visitor(request: Request, look: bool) -> Visitor:
 
 
 def sign_in_first(request: Request) -> Response:
-    """Return a redirect to the sign-in page, which leads back to this request."""
-    return HTTPSeeOther(f"{request.script_name}/login?next=" + quote(request.path_qs, safe=""))
+    """Return a redirect to the sign-in page, which leads back to this request, or to where a sign-in was to lead that this request ends."""
+    return HTTPSeeOther(sign_in_page(request, wanted(request) or request.path_qs))
+
+
+def sign_in_page(request: Request, next: str) -> str:
+    """Return the path of the sign-in page.
+
+    :param next: path that the sign-in leads to; empty for the home page.
+    """
+    login = f"{request.script_name}/login"
+    return login if next in ("", f"{request.script_name}/") else f"{login}?next={quote(next, safe='')}"
+
+
+def wanted(request: Request) -> str:
+    """Return the path that the sign-in leads to of which a request is a part, "" for other requests."""
+    known = getattr(request, "validated", {})  # missing if a tween refused the request
+    return str(known.get("next", ""))
 
 
 def development_cookie(request: Request) -> str:

@@ -52,7 +52,7 @@ class _Attempts:
 
 
 def _attempt(request: Request, **_: Any) -> None:
-    """Fill ``attempt`` from its cookie, which the response deletes, and ``answer`` from the query.
+    """Fill ``attempt`` from its cookie, which the response deletes, ``next`` from the attempt, and ``answer`` from the query.
 
     :raises WrongValue: a query parameter is repeated.
     :raises Forbidden: the sign-in was not started in this browser, and the browser has no session.
@@ -65,7 +65,7 @@ def _attempt(request: Request, **_: Any) -> None:
     name = _name(request, answer.get("state", ""))
     attempt = _read(request, request.cookies.get(name, ""))
     try:
-        request.validated["attempt"] = request.validated["client"].check(attempt, answer)
+        checked = request.validated["attempt"] = request.validated["client"].check(attempt, answer)
     except SignInEnded as ended:
         log.info("sign-in refused: %s (%s)", ended.reason, ended.about)
         raise
@@ -73,7 +73,7 @@ def _attempt(request: Request, **_: Any) -> None:
         if _signed_in(request):
             raise HTTPSeeOther(f"{request.shared.settings.identity.audience}{request.script_name}/") from None
         raise
-    request.validated["answer"] = answer
+    request.validated["answer"], request.validated["next"] = answer, checked.next
     request.add_response_callback(lambda request, response: _set(request, response, name, "", 0))
 
 
@@ -85,15 +85,19 @@ def _signed_in(request: Request) -> bool:
     return False
 
 
-@away.get(validators=(client,))
+def _next(request: Request, **_: Any) -> None:
+    """Fill ``next`` with the path that the sign-in leads to, which the page of a refusal needs as well."""
+    request.validated["next"] = local_path(request.GET.get("next", ""), f"{request.script_name}/")
+
+
+@away.get(validators=(_next, client))
 def get_away(request: Request) -> Response:
     """Send the browser to the provider."""
-    provider, start = request.validated["client"], f"{request.script_name}/"
-    next = local_path(request.GET.get("next", ""), start)
-    url, attempt = provider.begin(next)
+    provider = request.validated["client"]
+    url, attempt = provider.begin(request.validated["next"])
     cookie = _serializer(request).dumps(attempt).decode()
     if len(cookie) > COOKIE_BYTES:
-        url, attempt = provider.begin(start)
+        url, attempt = provider.begin(f"{request.script_name}/")
         cookie = _serializer(request).dumps(attempt).decode()
     response = HTTPSeeOther(url)
     _make_room(request, response, len(cookie))
