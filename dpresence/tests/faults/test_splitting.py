@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from dpresence.settings.allowed import redis_name
 
 from ..contract.redis import running as running_redis
+from ..contract.sentinels import guarded
 from ..contract.test_redis_access import certify
 from ..live.clients import activate
 from ..live.service import Site
@@ -30,10 +31,10 @@ SETTINGS = {"presence.grace_seconds": 15}
 @pytest.fixture
 def servers(request, tmp_path):
     """Two servers, behind a password and TLS if the test says so; the service's ini names the first one."""
-    guarded = getattr(request, "param", "") == TLS
+    behind_tls = getattr(request, "param", "") == TLS
     with ExitStack() as started:
-        servers = [started.enter_context(running_redis(fsync="always", password="secret" * guarded)) for _ in range(2)]
-        if guarded:
+        servers = [started.enter_context(running_redis(fsync="always", password="secret" * behind_tls)) for _ in range(2)]
+        if behind_tls:
             pem, context = certify(tmp_path, "127.0.0.1")
             for server in servers:
                 proxy = started.enter_context(Proxy(to_unix(server.socket), context))
@@ -53,10 +54,10 @@ class Splitter(Operator):
         self.is_killed("split", "--into", str(PARTITIONS), at=at)
 
 
-@pytest.fixture
-def service(postgresql, servers):
-    """Two processes and everybody online."""
-    with Site() as site, Cluster(Stores(servers[0], postgresql), SETTINGS) as cluster:
+@contextmanager
+def serving(redis, postgresql, settings):
+    """Run two processes with everybody online."""
+    with Site() as site, Cluster(Stores(redis, postgresql), settings) as cluster:
         one, two = cluster.start(), cluster.start()
         application = activate(one.origin, site)
         with crowd(cluster.seed(application.appid, DEVICES)) as all_:
@@ -64,6 +65,13 @@ def service(postgresql, servers):
             for process in (one, two):
                 all_.audit(process.port, application.appid, application.key)
             yield all_, Splitter(one.ini)
+
+
+@pytest.fixture
+def service(postgresql, servers):
+    """Two processes and everybody online."""
+    with serving(servers[0], postgresql, SETTINGS) as service:
+        yield service
 
 
 def assert_nobody_is_shown_as_offline(all_) -> None:
@@ -109,3 +117,25 @@ def test_nobody_is_shown_as_offline_when_the_command_is_killed_and_repeated(serv
     all_.loop.later(LOCK_SECONDS - 2, lambda: [device.drop() for device in all_.fleet.devices[:ROAMING]])  # nobody is served then
     update_during(all_, split)
     assert_nobody_is_shown_as_offline(all_)
+
+
+@pytest.mark.parametrize("at", [4, 10], ids=["copying", "switched"])
+def test_every_table_is_right_when_the_primary_dies_after_the_command_was_killed(postgresql, at):
+    with guarded() as group:
+        settings = {**SETTINGS, **{key: value for key, value in group.ini.items() if key != "redis.url"}}
+        with serving(group, postgresql, settings) as (all_, operator):
+
+            def split() -> None:
+                operator.killed(at)
+                before = group.primary
+                group.servers[before].kill()
+                group.await_other_than(before)
+                time.sleep(LOCK_SECONDS)
+                operator.split()
+
+            update_during(all_, split)
+            assert all_.all_in(60), all_.report()
+            all_.say_again()
+            assert all_.agree(60) < 60
+            assert [all_.wrong(one) for one in all_.auditors] == [[], []]
+            assert set(all_.fleet.refused) <= {201}, all_.fleet.refused
