@@ -234,6 +234,9 @@ function keepOutcome(done) {
 const outcome = document.getElementById("outcome");
 if (outcome && !account) outcome.textContent = keepOutcome();
 
+// the number of unread notifications on the installed app: another person may use the browser next
+if (!account && [`${root}/`, `${root}/login`].includes(location.pathname)) navigator.clearAppBadge?.().catch(() => {});
+
 document.addEventListener("click", async ({ target }) => {
   const button = target instanceof Element ? target.closest("[data-copy]") : null;
   if (!(button instanceof HTMLElement)) return;

@@ -56,6 +56,16 @@ def test_the_chosen_status_returns_with_a_sign_in_after_the_session_ended(browse
     assert status_of(scene, "sharing.eve@example.org") == ["offline"]
 
 
+def test_a_sign_out_on_any_page_removes_the_number_of_unread_notifications_from_the_app(browser: Browser, scene: Scene) -> None:
+    browser.begin_pages_with("navigator.clearAppBadge = async () => sessionStorage.setItem('cleared', location.pathname);")
+    browser.enter(scene.service.origin, "sharing.fay@example.org", "/")
+    browser.run("sessionStorage.removeItem('cleared')")
+    browser.open(f"{scene.service.origin}/")
+    assert browser.run("return sessionStorage.getItem('cleared')") is None
+    browser.click("Sign out")
+    browser.wait(lambda it: it.count("meta[name=csrf]") == 0 and it.run("return sessionStorage.getItem('cleared')") == "/")
+
+
 def test_data_an_earlier_version_kept_for_everybody_is_removed(browser: Browser, scene: Scene) -> None:
     browser.open(f"{scene.service.origin}/login")
     browser.run("localStorage.setItem('dpresence.status', 'offline'); localStorage.setItem('dpresence.device', 'chrome-ada')")
