@@ -46,9 +46,13 @@ export class HeartbeatSocket {
     void this.#beat();
   }
 
-  /** End it; what was sent before still reaches the service, unless a heartbeat fails: the next connection may be open by then. */
+  /**
+   * End it. Of what waits for a heartbeat, `offline` still reaches the service, unless that heartbeat fails; anything else would be old, as
+   * the next connection may be open by then.
+   */
   close() {
     this.readyState = 3;
+    this.#frames = this.#frames.filter(({ status }) => status === "offline");
     clearTimeout(this.#next);
     clearTimeout(this.#end);
   }

@@ -44,7 +44,17 @@ test("a frame that waited for a heartbeat is not sent if the client gave up befo
   assert.equal(posts.length, 1);
 });
 
-test("a frame that waited for a heartbeat is sent after its answer, also if the device stops meanwhile", async (context) => {
+test("a status that waited for a heartbeat is not sent once the client has given up, also if the heartbeat is answered", async (context) => {
+  const posts = service(context);
+  const socket = new HeartbeatSocket("ws://x/presence", 600000, "desk");
+  send(socket, { email: "ada@example.org", status: "unavailable", assertion: "a", id: "sign-in" });
+  send(socket, { email: "ada@example.org", status: "online", id: "status" });
+  socket.close();
+  await posts[0].answer(OK);
+  assert.equal(posts.length, 1);
+});
+
+test("offline that waited for a heartbeat is sent after its answer, if the device stops meanwhile", async (context) => {
   const posts = service(context);
   const socket = new HeartbeatSocket("ws://x/presence", 600000, "desk");
   send(socket, { email: "ada@example.org", status: "online", assertion: "a", id: "sign-in" });
