@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -68,6 +69,7 @@ def _store(url: str, paired: PairedDevice) -> None:
 
 
 def _login(options: argparse.Namespace, output: Output) -> None:
+    former = _stored(options.service)
     codes = begin_pairing(options.service, options.device, CLIENT)
     _show(codes, options.service, output)
     paired = finish_pairing(options.service, codes)
@@ -75,14 +77,28 @@ def _login(options: argparse.Namespace, output: Output) -> None:
     output.result(
         {"email": paired.email, "device": paired.device},
         f"This computer is connected as the device {paired.device} of {paired.email}.",
+        *([_forgotten(former, options.service)] if former is not None and former[1:] != paired[1:] else []),
         "Next: dpresence-client status online",
     )
+
+
+def _stored(url: str) -> PairedDevice | None:
+    try:
+        return load_credential(url)
+    except StoreError:
+        return None
+
+
+def _forgotten(paired: PairedDevice, url: str) -> str:
+    text = f"The credential of the device {paired.device} of {paired.email} is deleted here."
+    return f"{text} To end it everywhere, sign that device out on {url}/sidebar."
 
 
 def _show(codes: PairingCodes, url: str, output: Output) -> None:
     """Show the code, and as a QR code to a terminal."""
     if output.is_terminal:
-        output.hint(Rest(url).call("GET", f"/pair/qr?code={codes.user_code}", accept="text/plain"))
+        with suppress(PresenceError):  # the address and the code are enough
+            output.hint(Rest(url).call("GET", f"/pair/qr?code={codes.user_code}", accept="text/plain"))
     page, minutes = codes.verification_uri_complete, codes.expires_in // 60
     shown = {"user_code": codes.user_code, "verification_uri": page, "expires_in": codes.expires_in}
     output.result(shown, f"Open {page}", f"The page shows the code {codes.user_code}. It is valid for {minutes} minutes.")
@@ -91,8 +107,7 @@ def _show(codes: PairingCodes, url: str, output: Output) -> None:
 def _logout(options: argparse.Namespace, output: Output) -> None:
     paired = load_credential(options.service)
     credential_file(options.service).unlink()
-    text = f"The credential is deleted here. To end it everywhere, sign the device {paired.device} out on {options.service}/sidebar."
-    output.result({"device": paired.device}, text)
+    output.result({"device": paired.device}, _forgotten(paired, options.service))
 
 
 def _status(options: argparse.Namespace, output: Output) -> None:
@@ -102,8 +117,13 @@ def _status(options: argparse.Namespace, output: Output) -> None:
         state = {"status": status, "email": paired.email, "device": paired.device, "connected": device.connected}
         now = f"{paired.email} is {status} on {paired.device}; Ctrl-C ends this."
         output.result(state, now if device.connected else "The service does not answer; this computer goes on trying.")
-        for notification in device:
-            output.result({"notification": notification._asdict()}, _in_words(notification))
+        try:
+            for notification in device:
+                output.result({"notification": notification._asdict()}, _in_words(notification))
+        except KeyboardInterrupt:
+            with suppress(PresenceError):
+                device.status = "offline"  # at once: nobody waits for this computer to come back
+            raise
     raise PresenceError("the connection has ended")
 
 

@@ -70,5 +70,5 @@ def _notify(options: argparse.Namespace, output: Output) -> None:
     given = {name: getattr(options, name) for name in ("action", "source", "ttl", "topic", "idempotency", "urgency")}
     with _service(options) as app:
         answer = app.notify(options.puid, options.message, **given)
-    delivered = "It was sent to a device." if answer.delivered else "It waits until a device gets it."
-    output.result(answer._asdict(), f"{answer.id}: {delivered}")
+    waits = "It was not sent to a device, and waits for none." if options.ttl == 0 else "It waits until a device gets it."
+    output.result(answer._asdict(), f"{answer.id}: {'It was sent to a device.' if answer.delivered else waits}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,8 +17,10 @@ import pytest
 from dpresence.tests.live.service import Site
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 
+from dpresence_client import PairingCodes
 from dpresence_client.cli import main, parser
-from dpresence_client.cli.output import printable
+from dpresence_client.cli.devices import _show
+from dpresence_client.cli.output import Output, printable
 
 from .support import wait_until
 
@@ -80,6 +83,24 @@ def test_login_connects_this_computer_and_status_shows_the_person_and_prints_the
         wait_until(lambda: (puid, "unavailable", "explicit") in app.next_updates())
         app.notify({"puid": puid, "message": "Your move"})
         status.line("Chess club: Your move")
+        status.process.send_signal(signal.SIGINT)
+        wait_until(lambda: (puid, "offline", "explicit") in app.next_updates())
+    with Running("login", "--device", "lamp") as login:
+        answer(person, login.line(r"[B-Z]{4}-[B-Z]{4}")[0])
+        login.line(f"The credential of the device desk of {person.email} is deleted here. .* sign that device out on")
+
+
+class Terminal(io.StringIO):
+    """A stream that a person watches."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_code_is_shown_also_if_no_picture_of_it_can_be_drawn():
+    codes = PairingCodes("d", "WDJB-MJHT", "", "http://127.0.0.1:9/pair?code=WDJB-MJHT", 600, 5)
+    _show(codes, "http://127.0.0.1:9", Output(terminal := Terminal(), False))
+    assert "WDJB-MJHT" in terminal.getvalue()
 
 
 def answer(person, code):
@@ -129,6 +150,8 @@ def test_notify_answers_the_id_and_refuses_by_name(application, person, capsys, 
     assert [main(once), main(once)] == [0, 0]
     first, again = written(capsys)
     assert first["id"] == again["id"] != answer["id"]
+    assert main(["notify", application.appid, puid, "Now or never", "--ttl", "0", "--key-file", str(key)]) == 0
+    assert capsys.readouterr().out.endswith(": It was not sent to a device, and waits for none.\n")
     assert main(["notify", application.appid, "nobody", "Your move", "--key-file", str(key)]) == 1
     assert capsys.readouterr().err == "dpresence-client: errno 110: not found\n"
     assert main(["notify", application.appid, puid, "Your move"]) == 1
