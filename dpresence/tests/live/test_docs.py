@@ -114,8 +114,9 @@ def test_the_program_that_keeps_the_table_ends_where_it_should_not_come_back(own
             table.end()
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"], ids=["nothing", "503"])
-def test_the_program_that_keeps_the_table_comes_back_after_a_handshake_that_was_not_answered(answer: bytes) -> None:
+@pytest.mark.parametrize("status", [None, 500, 503])
+def test_the_program_that_keeps_the_table_comes_back_after_a_handshake_that_was_not_answered(status: int | None) -> None:
+    answer = b"" if status is None else b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(PATIENCE_SECONDS)
         application = Application("", "chess", "dpk_key", Person("", "dev@example.org"), "")
