@@ -9,6 +9,7 @@ It also serves the domain key, which proves to the service that the domain is ou
 from __future__ import annotations
 
 import json
+import re
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 from dpresence_client import WebhookRefused, verify_webhook
 
 REGISTERED = Path(__file__).with_name("presence.json")
+SIZE = re.compile("[0-9]{1,6}")
 
 
 class Tables:
@@ -65,8 +67,12 @@ class Endpoint(BaseHTTPRequestHandler):
         self._answer(200 if proves else 404, self.registered["domain_key"] if proves else "")
 
     def do_POST(self) -> None:
-        """Take a message, and answer 204 once it is applied; 400 if it is not the service's."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        """Take a message, and answer 204 once it is applied; 400 or 413 if it is not the service's."""
+        length = self.headers.get("Content-Length", "")
+        if not SIZE.fullmatch(length):
+            self._answer(413)  # the service says the length, and sends less
+            return
+        body = self.rfile.read(int(length))
         try:
             message = verify_webhook(self.registered["webhook_secret"], dict(self.headers), body)
         except WebhookRefused as refused:

@@ -73,6 +73,8 @@ def test_the_endpoint_of_a_webhook_prints_who_is_reachable_and_what_became_of_no
             domain = f"http://{registered['domain']}"
             eventually(lambda: requests.get(f"{domain}/__presence", timeout=5).text == registered["domain_key"])
             assert requests.post(f"{domain}/presence", data=b"{}", timeout=5).status_code == 400
+            assert requests.post(f"{domain}/presence", data=iter([b"{}"]), timeout=5).status_code == 413, "without a length"
+            assert requests.post(f"{domain}/presence", headers={"Content-Length": "1000000"}, timeout=5).status_code == 413
             owner = Person(service.origin, "dev@example.org")
             owner.call("POST", f"/myapps/{registered['appid']}/webhook/replay", {"since": None})
             puid = str(person.call("POST", f"/grant/{registered['appid']}")["puid"])
