@@ -130,7 +130,7 @@ chrome.notifications.onClicked.addListener((id) => started.then(() => openNotifi
 chrome.storage.onChanged.addListener(() => showToolbar());
 chrome.runtime.onStartup.addListener(() => {}); // starts the background with the browser
 chrome.alarms.create("connect", { periodInMinutes: 1 }); // starts it again, if the browser has ended it
-chrome.alarms.onAlarm.addListener(() => {});
+chrome.alarms.onAlarm.addListener(() => started.then(() => device.forgetOld()));
 setInterval(() => device.isActive && chrome.runtime.getPlatformInfo(), AWAKE_MS);
 
 // The icon opens the panel: in Chromium by itself, in Firefox by this click.

@@ -1,7 +1,7 @@
 // The device of this browser: its channel, and what arrives there.
 
 import { iconOf } from "./icons.js";
-import { inWords, unreadIds, withNotification, withRead } from "./inbox.js";
+import { inWords, recent, unreadIds, withNotification, withRead } from "./inbox.js";
 import { describeBrowser } from "./lib/device-description.js";
 import { PresenceChannel } from "./lib/presence.js";
 import { channelOf } from "./service.js";
@@ -119,11 +119,17 @@ export class Device {
     return this.#changeInbox(channel, (inbox) => withRead(inbox, ids));
   }
 
+  /** Forget the notifications that are too old to be listed. */
+  forgetOld() {
+    return this.#changeInbox(this.#channel, (inbox) => recent(inbox, Date.now()));
+  }
+
   /** Change the stored inbox. @param {PresenceChannel | null} channel @param {(inbox: Entry[]) => Entry[]} change */
   #changeInbox(channel, change) {
     return this.#change(channel, async () => {
       const { inbox } = await stored();
-      if (this.#channel === channel) await store({ inbox: change(inbox) });
+      const changed = change(inbox);
+      if (this.#channel === channel && changed !== inbox) await store({ inbox: changed });
     });
   }
 

@@ -9,6 +9,16 @@ const MAX_ENTRIES = 100;
 const MAX_AGE_MS = 7 * 86400_000;
 
 /**
+ * Return the inbox without entries that are too old; the same one if there are none.
+ * @param {Entry[]} inbox
+ * @param {number} now
+ */
+export function recent(inbox, now) {
+  const kept = inbox.filter(({ sent }) => sent > now - MAX_AGE_MS);
+  return kept.length === inbox.length ? inbox : kept;
+}
+
+/**
  * Return the inbox with another notification; the same one if it is there already.
  * @param {Entry[]} inbox newest first
  * @param {Notification} notification
@@ -16,8 +26,7 @@ const MAX_AGE_MS = 7 * 86400_000;
  */
 export function withNotification(inbox, notification, now) {
   if (inbox.some(({ id }) => id === notification.id)) return inbox;
-  const kept = inbox.filter(({ sent }) => sent > now - MAX_AGE_MS);
-  return [{ ...notification, read: false }, ...kept].slice(0, MAX_ENTRIES);
+  return [{ ...notification, read: false }, ...recent(inbox, now)].slice(0, MAX_ENTRIES);
 }
 
 /**

@@ -103,3 +103,11 @@ test("what is read while the inbox of the former person is stored does not bring
   await Promise.all([device.leave(), reading]);
   assert.deepEqual(browser.stored.inbox, []);
 });
+
+test("notifications that are too old to be listed are forgotten also if no other one comes", async () => {
+  await connect(ACCOUNT);
+  const old = { ...one("old"), sent: Date.now() - 8 * 86400_000, read: false }, recent = { ...one("recent"), read: false };
+  await browser.local.set({ inbox: [recent, old] });
+  await device.forgetOld();
+  assert.deepEqual(browser.stored.inbox, [recent]);
+});
