@@ -22,6 +22,8 @@ from .validators import form, is_form
 
 log = logging.getLogger(__name__)
 
+_QUESTIONS = {"grant": "redirect", "pair answer": "code"}
+"""By the name of the route of an answer, the field of its form that the page of the question needs."""
 _BY_STATUS: dict[int, type[Refused]] = {400: NotAnObject, 403: Forbidden, 404: UnknownPath, 405: MethodNotAllowed}
 
 
@@ -58,13 +60,14 @@ def _again(request: Request, route: str) -> str | None:
     """
     if request.method in ("GET", "HEAD"):
         return ""
-    if route != "grant":
+    if route not in _QUESTIONS:
         return None
+    field = _QUESTIONS[route]
     try:
-        redirect = form(request).get("redirect", "") if is_form(request) else ""
+        asked = form(request).get(field, "") if is_form(request) else ""
     except Refused:
-        redirect = ""
-    return f"{request.path}?redirect={quote(redirect, safe='')}"
+        asked = ""
+    return f"{request.path.removesuffix('/answer')}?{field}={quote(asked, safe='')}"
 
 
 def refused(context: Refused, request: Request) -> Response:

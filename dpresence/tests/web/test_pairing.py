@@ -218,6 +218,16 @@ def test_the_page_asks_and_its_form_answers(world: World, name: str, outcome: st
     assert poll(world, codes["device_code"])[0] == (200 if name == "allow" else 400)
 
 
+def test_an_answer_that_is_refused_leads_back_to_the_question(world: World) -> None:
+    code, ann = begin(world)["user_code"], world.person(ANN)
+    ann.web.extra_environ["HTTP_ACCEPT"] = "text/html"
+    send = answer_form(ann, code, "allow")
+    assert f'href="/pair?code={code}">Try again</a>' in send().text
+    world.clock.advance(12 * 3600)
+    ended = send()
+    assert ended.status_int == 401 and f'href="/login?next=%2Fpair%3Fcode%3D{code}">Sign in</a>' in ended.text
+
+
 def test_the_page_says_that_a_code_is_wrong(world: World) -> None:
     page = page_of(world.person(ANN), "/pair?code=<b>B")
     assert page.status_int == 404 and "There is no such code" in page.text and "&lt;b&gt;B" in page.text
