@@ -89,6 +89,9 @@ class DomainChecks:
 
     def _check_failed(self, application: Application, error: ProofFailed) -> None:
         log.warning("the domain check of application %s failed: %s", application.id, error.details)
+        present = self._directory.application(application.id)
+        if present is None or present.check_at != application.check_at:  # the developer has proven the domain meanwhile
+            return
         failed = application.failed_checks + 1
         if failed < _FAILED_CHECKS:
             self._directory.change_application(application.id, {"failed_checks": failed}, application.domain_key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.errors import BackendUnavailable
+from dpresence.errors import BackendUnavailable, ProofFailed
 from dpresence.tasks import in_job
 from dpresence.tests.web.support import App, World
 
@@ -88,6 +88,24 @@ def test_a_domain_that_moves_during_the_look_keeps_its_own_state(world: World, a
     world.registry.backends.directory.change_application(app.id, {"check_at": world.clock.now()})
     world.services.domain_checks.check_due()
     assert state(world, app) == (False, False, 0), "the proof was one of the old domain"
+
+
+def test_a_look_that_began_before_the_developer_has_proven_the_domain_again_ends_nothing(
+    world: World, app: App, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = world.services.domain_checks._proofs.fetch
+    world.registry.backends.directory.change_application(app.id, {"check_at": world.clock.now(), "failed_checks": 2})
+
+    def late(domain: str, owner: str = "") -> tuple[str, str]:
+        if owner:
+            return fetch(domain, owner)
+        world.proof.answer = (200, key)
+        assert app.owner("POST", f"/myapps/{app.id}/validate").status_int == 200
+        raise ProofFailed("domain: the web server was down", details="refused")
+
+    monkeypatch.setattr(world.services.domain_checks._proofs, "fetch", late)
+    world.services.domain_checks.check_due()
+    assert state(world, app) == (True, True, 0)
 
 
 def test_a_failed_check_that_cannot_be_stored_is_repeated_without_a_traceback(
