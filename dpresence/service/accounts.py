@@ -11,7 +11,7 @@ from typing import TypeVar
 from ..backends.directory import Directory, OutboxEntry, Requester, SignedIn
 from ..backends.mailbox import Mailbox
 from ..clock import Clock
-from ..errors import Conflict, InvalidAssertion, NotAdmitted, SessionEnded
+from ..errors import Conflict, InvalidAssertion, NotAdmitted, Refused, SessionEnded
 from ..hub import DeviceSession
 from ..identity import Verifiers
 from ..limits import RateLimit
@@ -267,8 +267,13 @@ class Accounts:
         :raises SlowDown: accounts of this e-mail address were erased too often. A new account starts with unused rate
             limits, so no other limit would slow down a user who erases their account repeatedly.
         """
-        self._erasures.charge(digest_of(account.email).hex())  # hashed, as the e-mail address must not be stored after the erasure
-        self._directory.erase(account.id, requester)
+        key = digest_of(account.email).hex()  # hashed, as the e-mail address must not be stored after the erasure
+        self._erasures.charge(key)
+        try:
+            self._directory.erase(account.id, requester)
+        except Refused:
+            self._erasures.give(key)
+            raise
         self._outbox.apply_now(account.id)
         self._metrics.event("account erased")
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dpresence.model import Identity
+from dpresence.service.accounts import ERASURES_PER_HOUR
+from dpresence.tests.web.races import Away
 from dpresence.tests.web.support import NOT_FOUND, App, World, ko, refusal, updates
 
 ANN, DEV = "ann@example.org", "dev@example.org"
@@ -97,3 +101,12 @@ def test_an_account_is_pinned_to_who_vouched_for_it_first(world: World) -> None:
     assert channel.receive({"email": ANN, "assertion": world.assertion(ANN), "status": "online"}) == pinned[1]
     assert directory.unpin(ANN)
     assert world.person(ANN).csrf
+
+
+def test_erasures_that_the_database_did_not_make_do_not_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = world.person(ANN)
+    away = Away(monkeypatch, world.registry.backends.directory, "erase")
+    for _ in range(2 * ERASURES_PER_HOUR):
+        assert ann("DELETE", "/account").status_int == 503
+    away.back = True
+    assert ann("DELETE", "/account").status_int == 204
