@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from math import ceil, inf
 
 from ..backends.directory import Directory
@@ -50,18 +51,21 @@ class Feeds:
     def sweep(self) -> None:
         """Delete old updates from every feed, and feeds of deleted applications. Only one process at a time does this.
 
+        Where the tracker is available in part, this part is swept.
+
         :raises BackendUnavailable: a backend is unavailable; the next sweep starts again.
         """
         if not self._tracker.claim("sweep of feeds", SWEEP_SECONDS):
             return
         after = ""
-        while appids := self._tracker.applications(after, _PAGE):
+        while appids := self._tracker.applications(after, _PAGE, allow_missing=True):
             existing = self._directory.existing(appids)  # read last, because an application is created before its feed
             for appid in appids:
                 if appid in existing:
                     self._trim(appid)
                 else:
-                    self._tracker.drop(appid)
+                    with suppress(BackendUnavailable):  # what is left of it is found when that part is available
+                        self._tracker.drop(appid)
             yield_to_loop()
             after = appids[-1]
 

@@ -37,6 +37,7 @@ class Reconciliation:
         self._grants = grants
         self._requested = True  # every process requests a reconciliation at its start
         self._start = ""  # id of the application after whose feed the next sweep begins
+        self._unlisted: BackendUnavailable | None = None  # why the present sweep does not know all feeds
 
     def request(self) -> None:
         """Request a reconciliation by the next ``sweep``. Does not block."""
@@ -60,9 +61,10 @@ class Reconciliation:
     def _reconcile_all(self) -> None:
         """Reconcile each feed. One that fails keeps no other from it; after some failures, the next sweep begins with the feed after them.
 
-        :raises BackendUnavailable: a feed has failed.
+        :raises BackendUnavailable: a feed has failed, or a part of the tracker is unavailable.
         """
         failures: list[BackendUnavailable] = []
+        self._unlisted = None
         for appid in self._appids(self._start):
             try:
                 self._reconcile(appid)
@@ -71,8 +73,8 @@ class Reconciliation:
                 self._start = appid
                 if len(failures) == _FAILURES:
                     break
-        if failures:
-            raise failures[0]
+        if failure := next(iter(failures), self._unlisted):
+            raise failure
 
     def _appids(self, start: str) -> Iterator[str]:
         """Yield the ids of the applications with feeds: those after ``start``, then the others."""
@@ -81,9 +83,17 @@ class Reconciliation:
             yield from takewhile(lambda appid: appid <= start, self._appids_after(""))
 
     def _appids_after(self, after: str) -> Iterator[str]:
-        while appids := self._tracker.applications(after, _PAGE):
+        while appids := self._page(after):
             yield from appids
             after = appids[-1]
+
+    def _page(self, after: str) -> Sequence[str]:
+        """Return ids of applications with feeds; only those in the parts of the tracker that are available, if some are."""
+        try:
+            return self._tracker.applications(after, _PAGE)
+        except BackendUnavailable as error:
+            self._unlisted = error
+            return self._tracker.applications(after, _PAGE, allow_missing=True)
 
     def _detect_restored_directory(self) -> None:
         """Reset the tracker if it has seen a newer version of the directory, which was restored from a backup since.

@@ -210,13 +210,19 @@ class Tracker(FeedStore):
 
     @abstractmethod
     def claim(self, task: str, seconds: float) -> bool:
-        """Return True to the first process that calls this, and False to all for so many seconds afterwards."""
+        """Return True to the first process that calls this, and False to all for so many seconds afterwards.
+
+        Another one may get True as well while a part is unavailable: what is done twice must do no harm.
+        """
 
     # -- the tracker as a whole
 
     @abstractmethod
     def record_version(self, version: DirectoryVersion) -> bool:
-        """Record the directory's newest version; return False and record nothing if it is older, or is of another directory."""
+        """Record the directory's newest version; return False and record nothing if it is older, or is of another directory.
+
+        Parts that are unavailable are left out, unless all are.
+        """
 
     @abstractmethod
     def reset(self) -> None:

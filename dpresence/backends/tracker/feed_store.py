@@ -43,7 +43,8 @@ class FeedStore(ABC):
     def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
         """Return the newest entry of each PUID, in pages that are read one after the other, in no order.
 
-        A PUID that is there all the time is in one page at least; the entries of two pages may be of different moments.
+        A PUID that is there all the time is in one page at least; the entries of two pages may be of different moments. Where a part is
+        unavailable, ``BackendUnavailable`` follows the pages of the others.
         """
 
     @abstractmethod
@@ -86,8 +87,11 @@ class FeedStore(ABC):
         """Return the offset of a cursor without asking the store whether the log covers it; None if the text is not a cursor."""
 
     @abstractmethod
-    def applications(self, after: str, limit: int) -> Sequence[str]:
-        """Return up to ``limit`` ids of applications that have a feed, greater than ``after``, in order."""
+    def applications(self, after: str, limit: int, allow_missing: bool = False) -> Sequence[str]:
+        """Return up to ``limit`` ids of applications that have a feed, greater than ``after``, in order.
+
+        :param allow_missing: leave out the parts that are unavailable, unless all are.
+        """
 
     @abstractmethod
     def rebuilt(self, appid: str) -> None:
@@ -95,8 +99,14 @@ class FeedStore(ABC):
 
     @abstractmethod
     def trim(self, appid: str) -> bool:
-        """Delete entries of a feed's log that are too old; return whether more may remain, as one call deletes a bounded number."""
+        """Delete entries of a feed's log that are too old; return whether more may remain, as one call deletes a bounded number.
+
+        Parts that are unavailable are left out, unless all are.
+        """
 
     @abstractmethod
     def drop(self, appid: str) -> None:
-        """Delete the feed of a deleted application. For ``DROPPED_SECONDS`` a late change cannot create it again."""
+        """Delete the feed of a deleted application. For ``DROPPED_SECONDS`` a late change cannot create it again.
+
+        :raises BackendUnavailable: a part is unavailable; those that are not were deleted.
+        """

@@ -64,7 +64,7 @@ class MemoryFeeds(MemorySignals):
     def assumed_offset(self, cursor: str) -> int | None:
         return offset_of(cursor, self.epoch)
 
-    def applications(self, after: str, limit: int) -> Sequence[str]:
+    def applications(self, after: str, limit: int, allow_missing: bool = False) -> Sequence[str]:
         return nsmallest(limit, (appid for appid in self._feeds if appid > after))
 
     def record_version(self, version: DirectoryVersion) -> bool:

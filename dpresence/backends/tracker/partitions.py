@@ -14,14 +14,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import merge
-from itertools import chain, islice
+from itertools import islice
 
-from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from . import Connected, Listener, Lost, PublishedCounts, Topic, Tracker, Updated
 from .cursors import encode_part, join_cursor, split_cursor
-from .partition_calls import all_or_none, assumed, call_all, call_present, covered, partition_of, revoke_where_shown, try_each
+from .partition_calls import (
+    assumed_offset,
+    call_all,
+    call_first,
+    call_present,
+    chain_present,
+    covered_offset,
+    partition_of,
+    revoke_where_shown,
+)
 from .partition_reader import Offsets, PartitionReader
 from .relocation import Relocation
 
@@ -177,7 +185,7 @@ class PartitionedTracker(Tracker):
         if grant.user:
             self._part(grant.user).append_revocation(grant, revision)
         else:
-            call_all(partial(revoke_where_shown, grant), self._parts)
+            revoke_where_shown(grant, self._parts)
 
     def append_current_status(self, grant: Grant, revision: int) -> None:
         self._part(grant.user).append_current_status(grant, revision)
@@ -189,7 +197,7 @@ class PartitionedTracker(Tracker):
         return tuple(call_all(lambda part: part.head(appid), self._parts))
 
     def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
-        return chain.from_iterable(part.view(appid) for part in self._parts)
+        return chain_present(lambda part: part.view(appid), self._parts)
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         found: dict[str, FeedEntry] = {}
@@ -204,9 +212,8 @@ class PartitionedTracker(Tracker):
         asked: dict[Tracker, list[str]] = {}
         for grant in grants:
             asked.setdefault(self._part(grant.user), []).append(grant.puid)
-        call = call_present if allow_missing else call_all
         found: dict[str, FeedEntry] = {}
-        for entries in call(lambda item: item[0].latest(appid, item[1]), list(asked.items())):
+        for entries in (call_present if allow_missing else call_all)(lambda item: item[0].latest(appid, item[1]), list(asked.items())):
             found |= entries
         return found
 
@@ -245,28 +252,21 @@ class PartitionedTracker(Tracker):
     def offset(self, appid: str, cursor: str) -> Offsets | None:
         """Return the offset of a cursor; a part whose server is unavailable is taken as covered until it is read."""
         cursors = split_cursor(cursor, self._epochs)
-        if cursors is None:
-            return None
-        items = list(zip(self._parts, cursors, strict=True))
-        offsets = (try_each if len(items) > 1 else call_all)(partial(covered, appid), items)
-        return all_or_none(
-            part.assumed_offset(one) if isinstance(offset, BackendUnavailable) else offset
-            for (part, one), offset in zip(items, offsets, strict=True)
-        )
+        return covered_offset(appid, self._parts, cursors) if cursors else None
 
     def assumed_offset(self, cursor: str) -> Offsets | None:
         cursors = split_cursor(cursor, self._epochs)
-        return all_or_none(map(assumed, self._parts, cursors)) if cursors else None
+        return assumed_offset(self._parts, cursors) if cursors else None
 
-    def applications(self, after: str, limit: int) -> Sequence[str]:
-        lists = call_all(lambda part: part.applications(after, limit), self._parts)
+    def applications(self, after: str, limit: int, allow_missing: bool = False) -> Sequence[str]:
+        lists = (call_present if allow_missing else call_all)(lambda part: part.applications(after, limit), self._parts)
         return list(islice(dict.fromkeys(merge(*lists)), limit))
 
     def rebuilt(self, appid: str) -> None:
         call_all(lambda part: part.rebuilt(appid), self._parts)
 
     def trim(self, appid: str) -> bool:
-        return any(call_all(lambda part: part.trim(appid), self._parts))
+        return any(call_present(lambda part: part.trim(appid), self._parts))
 
     def drop(self, appid: str) -> None:
         call_all(lambda part: part.drop(appid), self._parts)
@@ -280,12 +280,12 @@ class PartitionedTracker(Tracker):
         return self._first.published()
 
     def claim(self, task: str, seconds: float) -> bool:
-        return self._part(task).claim(task, seconds)
+        return call_first(lambda part: part.claim(task, seconds), self._parts, self._part(task))
 
     # -- the tracker as a whole
 
     def record_version(self, version: DirectoryVersion) -> bool:
-        return all(call_all(lambda part: part.record_version(version), self._parts))
+        return all(call_present(lambda part: part.record_version(version), self._parts))
 
     def reset(self) -> None:
         call_all(lambda part: part.reset(), self._parts)

@@ -95,7 +95,7 @@ class RedisFeeds(Tracker):
     def epoch(self) -> str:  # type: ignore[override]
         return self._epochs.current
 
-    def applications(self, after: str, limit: int) -> Sequence[str]:
+    def applications(self, after: str, limit: int, allow_missing: bool = False) -> Sequence[str]:
         return cast("list[str]", self._call("applications", after, limit))
 
     def trim(self, appid: str) -> bool:

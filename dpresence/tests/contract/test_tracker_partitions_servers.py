@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from dpresence.errors import BackendUnavailable
+from dpresence.model import DirectoryVersion
+from dpresence.service.feeds import Feeds
 from dpresence.settings.allowed import redis_name
-from dpresence.tests.support import view_and_head
+from dpresence.tests.support import FakeClock, view_and_head
 from dpresence.tests.waiting import eventually
 
 from .partition_servers import AWAY, PARTITIONS, bring, here, processes, puid, servers, set_status, three, users
 from .partitioned import Reader
-from .tracker_values import SignalListener, grant, seen
+from .tracker_values import SETTINGS, SignalListener, grant, seen
 
 __all__ = ["here", "processes", "servers", "three", "users"]
 
@@ -155,6 +158,37 @@ class TestAServerIsAway:
         assert sorted(one.due()) == sorted(here)
         one.renew()
         assert one.postponed() == []
+
+    def test_a_task_of_any_partition_is_claimed_once(self, processes):
+        one, two = processes
+        tasks = [f"task {number}" for number in range(4 * PARTITIONS)]
+        assert [one.claim(task, 60) for task in tasks] == [True] * len(tasks)
+        assert [two.claim(task, 60) for task in tasks] == [False] * len(tasks)
+
+    def test_an_older_directory_is_noticed(self, processes):
+        one, two = processes
+        assert one.record_version(DirectoryVersion("g", 5)) and not two.record_version(DirectoryVersion("g", 4))
+
+    def test_the_view_of_the_others_is_read_before_the_error(self, processes, here):
+        pages, found = processes[0].view("chess"), set[str]()
+        with pytest.raises(BackendUnavailable):
+            for page in pages:
+                found |= page.keys()
+        assert found == {puid(user) for user in here}
+
+    def test_feeds_of_the_others_are_swept(self, processes, monkeypatch):
+        one, existing = processes[0], {"chess"}
+        monkeypatch.setattr(one, "claim", lambda task, seconds: True)
+        with pytest.raises(BackendUnavailable):
+            one.applications("", 10)
+        directory = SimpleNamespace(existing=existing.intersection, newest_application=lambda: 0)
+        feeds, part = Feeds(directory, one, SETTINGS, FakeClock()), one._parts[0]
+        part._registration._clock.advance(SETTINGS.feed_seconds + 1)
+        feeds.sweep()
+        assert part.read("chess", part.head("chess") - 1, 10) is None, "the update is too old"
+        existing.clear()
+        feeds.sweep()
+        assert list(one.applications("", 10, allow_missing=True)) == []
 
     def test_all_servers_away_is_an_error(self, servers, processes, reader):
         for server in servers:

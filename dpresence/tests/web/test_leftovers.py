@@ -86,6 +86,6 @@ def test_of_two_processes_one_sweeps(make_world, redis_server, monkeypatch):
     shared = {"tracker": "redis", "redis__url": redis_server.url}
     worlds, asked = [make_world(**shared), make_world(**shared)], []
     for world in worlds:
-        monkeypatch.setattr(world.registry.backends.tracker, "applications", lambda after, limit: asked.append(after) or [])
+        monkeypatch.setattr(world.registry.backends.tracker, "applications", lambda after, limit, allow_missing: asked.append(after) or [])
         world.services.feeds.sweep()
     assert asked == [""]

@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from dpresence.errors import BackendUnavailable
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import App, World, say, updates
 
@@ -20,10 +21,10 @@ def world(make_world, redis_server, lost_redis):
     return make_world(tracker="redis", mailbox="sql", redis__urls=urls, redis__partitions="2", redis__timeout_seconds="1")
 
 
-def emails_in(world: World, app: App, partition: int) -> Iterator[tuple[str, str]]:
+def emails_in(world: World, app: App, partition: int, first: int = 0) -> Iterator[tuple[str, str]]:
     """Return the e-mails and PUIDs of people whose users are in a partition, one after the other."""
     tracker = world.registry.backends.tracker
-    for number in count():
+    for number in count(first):
         email = f"person{number}of{partition}@example.org"
         puid = world.grant(email, app)
         user = world.registry.backends.directory.grants_by_puid(app.id, [puid])[puid].user
@@ -96,3 +97,22 @@ def test_the_pages_and_devices_of_the_others_are_shown(world, app, here, gone, l
     person = world.person(here[0])
     for path in ("/devices", "/account", "/grants"):
         assert person("GET", path).status_int == 200, path
+
+
+def test_feeds_of_the_others_lose_users_whose_grants_have_ended_unnoticed(world, app, here, gone, lost_redis, monkeypatch):
+    people, backends = [here, next(emails_in(world, app, HERE, 1000))], world.registry.backends
+    for email, _ in people:
+        world.device(email)
+    service, directory = world.followed(app), backends.directory
+    grants = directory.grants_by_puid(app.id, [puid for _, puid in people])
+    lost_redis.kill()
+    for grant in grants.values():
+        directory.revoke(app.id, grant.user)
+    directory.clear_outbox(directory.outbox(None, 0, 100))
+    monkeypatch.setattr(backends.tracker, "claim", lambda task, seconds: True)
+    world.services.reconciliation.request()
+    with pytest.raises(BackendUnavailable):
+        world.services.reconciliation.sweep()
+    seen: list[tuple[str, str, str]] = []
+    eventually(lambda: seen.extend(updates(service)) or len(seen) == 2)
+    assert sorted(seen) == sorted((puid, "offline", "revoked") for puid in grants)
