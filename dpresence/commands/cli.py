@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -28,9 +29,12 @@ exit status:
   4    the database or Redis does not answer
   5    not done within --deadline
   130  ended by Ctrl-C
+  141  the program that reads the output has ended
 """
 GROUPS = (upkeep, doctor, accounts, applications, grants, partitions, backup, copy)
 """Modules with a function ``add_commands``."""
+MAX_SECONDS = 10_000_000
+"""Maximum of ``--deadline``."""
 _ID = re.compile(r"-[A-Za-z0-9_-]{15,21}$")
 
 
@@ -77,8 +81,16 @@ def _add_common(found: argparse.ArgumentParser, defaults: dict[str, Any]) -> Non
     """Add the options that every command has, before and after its name."""
     found.add_argument("--ini", type=Path, default=defaults["ini"], help="the service's ini (default: presence.ini)")
     found.add_argument("--json", action="store_true", default=defaults["json"], help="write one JSON object per line")
-    found.add_argument("--deadline", type=float, metavar="SECONDS", default=defaults["deadline"],
+    found.add_argument("--deadline", type=_seconds, metavar="SECONDS", default=defaults["deadline"],
                        help="give up after so many seconds (default: 60; doctor 180; backup, restore, copy and migrate 3600)")  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    """Parse a deadline; argparse turns the error into exit status 2."""
+    seconds = float(text) if re.fullmatch(r"[0-9.]+(e-?[0-9]+)?", text) else 0
+    if not 0 < seconds <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"must be more than 0, and at most {MAX_SECONDS}")
+    return seconds
 
 
 def _optional(name: str) -> Any:
@@ -114,6 +126,13 @@ def execute(options: argparse.Namespace) -> int:
         return _fail(error.for_operator(), 4)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the program that reads the output has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is not written yet
+        return 141
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror), 1)
 
 
 def _fail(text: str, status: int) -> int:

@@ -59,9 +59,9 @@ class Context:
 
         :raises SettingError: the ini cannot be read.
         """
-        if not self.ini.is_file():
-            raise SettingError(f"no such file: {self.ini}; --ini names the service's ini")
         try:
+            if not self.ini.is_file():
+                raise SettingError(f"no such file: {self.ini}; --ini names the service's ini")
             return read_section(self.ini, name)
         except OSError as error:
             raise SettingError(f"{self.ini}: {error.strerror}") from None

@@ -138,7 +138,11 @@ def _replace(options: argparse.Namespace, context: Context) -> None:
     from ..backends.replacing import Replacement
 
     _require_servers(context)
-    old = redis_name(options.old) if "://" in options.old else options.old
+    old = options.old
+    if "://" in old:
+        if allowed := redis_url(old):
+            raise CommandFailed(f"OLD: must be the name of a server, such as 10.0.0.22:6379/0, or {allowed}")
+        old = redis_name(old)
     new, redis = _name("NEW", options.new, context), _with_names(context)
     try:
         with _naming("NEW", new):

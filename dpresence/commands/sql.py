@@ -62,11 +62,14 @@ def name_in_backup(settings: Settings) -> str:
 def dump(settings: Settings, file: Path) -> None:
     """Write a database into a new file, while services use it.
 
-    :raises CommandFailed: ``pg_dump`` is missing or failed.
+    :raises CommandFailed: that failed, or ``pg_dump`` is missing.
     """
     url, path = settings.storage.directory_url, sqlite_file(settings)
     if path:
-        copying.back_up(str(path), str(file))
+        try:
+            copying.back_up(str(path), str(file))
+        except sqlite3.Error as error:
+            raise CommandFailed(f"the database cannot be copied: {error}") from None
         return
     os.close(create(file))
     _run_tool("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={file}")
@@ -133,8 +136,14 @@ def load_dump(file: Path, settings: Settings, clock: Clock) -> None:
         return
     new = path.with_name(f"{path.name}.restored")
     new.unlink(missing_ok=True)
-    os.close(create(new))
-    shutil.copyfile(file, new)
+    try:
+        with file.open("rb") as dumped, open(create(new), "wb") as copied:
+            shutil.copyfileobj(dumped, copied)
+            copied.flush()
+            os.fsync(copied.fileno())
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     new.replace(path)
