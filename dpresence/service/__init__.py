@@ -253,10 +253,18 @@ class Services:
             self.recovery.check_devices(owner)
         elif topic in ("missed", "forgotten"):
             self.recovery.start()
+            self._check_outcomes_and_webhooks()
         elif topic == "application":
             self.hub.check_application(owner)
             self.delivery.resume(owner)
             self.webhook_sender.check(owner)
+
+    def _check_outcomes_and_webhooks(self) -> None:
+        """Have everything read that signals ``outcomes`` and ``application`` may have been about."""
+        for appid in self.hub.applications():
+            for channel in self.hub.channels_of(appid):
+                channel.outcomes_changed()
+        self.webhook_sender.check_all()
 
     def _on_outcomes(self, appid: str) -> None:
         for channel in self.hub.channels_of(appid):

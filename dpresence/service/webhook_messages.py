@@ -25,7 +25,7 @@ from ..messages import (
 from ..model import FeedEntry, Offset
 from ..model.outcomes import PublishedOutcome
 from ..model.webhooks import MessageType, Webhook, WebhookAttempt, WebhookEvent
-from ..webhook_requests import SignedMessage, sign
+from ..webhook_requests import DeliveryResult, SignedMessage, sign
 from .feeds import Feeds
 
 ENTRIES = 100
@@ -261,6 +261,16 @@ class WebhookMessages:
         if webhook.previous_secret and (webhook.previous_until or 0) > self._clock.steady.now():
             keys.append(webhook.previous_secret)
         return sign(message_id, self._clock.now() // 1000, body, keys)
+
+
+def attempt_of(webhook: Webhook, message: Message, result: DeliveryResult, at: int) -> WebhookAttempt:
+    """Return the entry of the log of an attempt that began at a time (ms)."""
+    positions = {"presence.updates": webhook.cursor, "notification.outcomes": str(webhook.outcome_position)}
+    return WebhookAttempt(
+        *(webhook.appid, at, message.type, result.outcome, result.status, result.error, result.milliseconds),
+        entries=message.entries,
+        cursor=positions.get(message.type, ""),
+    )
 
 
 def _text(at: int) -> str:

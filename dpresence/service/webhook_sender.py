@@ -26,7 +26,7 @@ from .coalescer import Coalescer
 from .feeds import Feeds
 from .looks import Looks
 from .scheduling import yield_to_loop
-from .webhook_messages import ENTRIES, Attempted, Changed, Message, SenderState, WebhookMessages
+from .webhook_messages import ENTRIES, Attempted, Changed, Message, SenderState, WebhookMessages, attempt_of
 from .webhook_schedule import WebhookSchedule
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,11 @@ class WebhookSender:
         if appid in self._leased:
             self._work.request(appid)
         self._leasing.request()
+
+    def check_all(self) -> None:
+        """Check all webhooks that this process sends, as signals of any of them may have been lost. Does not block."""
+        for appid in self._leased:
+            self._work.request(appid)
 
     def outcomes_changed(self, appid: str) -> None:
         """Send new outcomes of notifications, if this process sends a webhook that is sent them. Does not block."""
@@ -206,7 +211,7 @@ class WebhookSender:
         message = made[0] if made else self._messages.unmade(webhook, event)
         after = message.confirmed(webhook) if result.outcome == "delivered" else self._failed(webhook, result, at)
         repeated = state.attempted(message)
-        confirmed = self._store(Attempted(message, _attempt(webhook, message, result, at), webhook, after), state)
+        confirmed = self._store(Attempted(message, attempt_of(webhook, message, result, at), webhook, after), state)
         more = message.entries >= ENTRIES or webhook.failures > 0 or message.type == "presence.snapshot" or state.outcomes
         return more or repeated or not confirmed
 
@@ -280,18 +285,9 @@ class WebhookSender:
         self._tests.charge(application.id)
         message, at = self._messages.test(webhook), self._clock.steady.now()
         result = self._attempt(webhook, lambda: message.signed, f"test {webhook.appid}")
-        attempt = _attempt(webhook, message, result, at)
+        attempt = attempt_of(webhook, message, result, at)
         self._directory.record_attempt(attempt)
         if webhook.failures and result.outcome == "delivered":
             self._directory.change_webhook(application.id, {"next_at": None})
             self._tracker.signal("application", application.id)
         return attempt
-
-
-def _attempt(webhook: Webhook, message: Message, result: DeliveryResult, at: int) -> WebhookAttempt:
-    positions = {"presence.updates": webhook.cursor, "notification.outcomes": str(webhook.outcome_position)}
-    return WebhookAttempt(
-        *(webhook.appid, at, message.type, result.outcome, result.status, result.error, result.milliseconds),
-        entries=message.entries,
-        cursor=positions.get(message.type, ""),
-    )

@@ -158,6 +158,33 @@ def test_an_outcome_whose_signal_was_lost_is_sent_within_a_minute(hooked: Hooked
     assert hooked.take(2) == [] and told(hooked.take(60)) == [(one, "delivered")]
 
 
+def test_signals_that_may_have_been_lost_are_made_up_for_at_once(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = hooked.world.service_channel(hooked.app)
+    service.receive({"action": "auth", "key": hooked.app.key, "outcomes": ""})
+    hooked.take()  # also for the first check of the channel
+    with monkeypatch.context() as lost:
+        lost.setattr(hooked.world.registry.backends.tracker, "signal", lambda topic, key: None)
+        [one] = hooked.acknowledged()
+    assert hooked.take() == [] and not any("outcomes" in frame for frame in service.sent)
+    hooked.world.services._on_signal("missed", "")
+    hooked.world.settle()
+    assert told(hooked.take(0)) == [(one, "delivered")]
+    assert [frame["outcomes"][0]["id"] for frame in service.sent if "outcomes" in frame] == [one]
+
+
+def test_a_webhook_that_was_turned_on_while_signals_were_lost_is_sent_what_waits(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooked.endpoint.proof.answer = (500, "")
+    [one] = hooked.acknowledged()
+    hooked.take()
+    hooked.endpoint.proof.answer = (204, "")
+    with monkeypatch.context() as lost:
+        lost.setattr(hooked.world.registry.backends.tracker, "signal", lambda topic, key: None)
+        hooked.endpoint.call("PUT", "", {"url": hooked.endpoint.url, "events": ["outcome"]})
+    assert hooked.take(0) == []
+    hooked.world.services._on_signal("missed", "")
+    assert told(hooked.take(2)) == [(one, "delivered")], "before the next attempt was due"
+
+
 def test_an_event_that_is_added_begins_with_what_is_stored(world: World, app: App) -> None:
     hooked = Hooked(world, app)
     assert kinds(hooked.take()) == ["presence.snapshot"]
