@@ -281,10 +281,10 @@ class Outcomes:
     def find(self, application: Application, id_: str) -> tuple[Followed, Sequence[PublishedOutcome]]:
         """Return a notification of an application and its published outcomes.
 
-        :raises NotFound: it is unknown, nobody asked for its outcomes, or it ended a day ago.
+        :raises NotFound: it is unknown, nobody asked for its outcomes, or it has ended and they are deleted.
         """
         found = self._directory.followed(application.id, id_)
-        if found is None:
+        if found is None or (found[0].ended_at is not None and not found[1]):
             raise NotFound()
         return found
 

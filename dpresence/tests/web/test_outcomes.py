@@ -227,6 +227,8 @@ def test_a_pause_holds_and_a_revoke_ends_what_waits(scene: Scene) -> None:
     scene.pass_by(1)
     assert scene.outcomes(first, second) == ["0 delivered", "1 revoked"]
     assert [(each.id, each.outcome) for each in scene.world.services.outcomes.read(scene.app.id, 0)] == [(second, "revoked")]
+    assert scene.get(first)["errno"] == 110, "nothing that was published of it is stored any more"
+    assert scene.get(second)["state"] == "revoked"
 
 
 def test_a_replaced_or_cancelled_notification_ends_so_also_for_somebody_who_hides(scene: Scene) -> None:
