@@ -12,6 +12,9 @@ OffReason = Literal["gone", "failing"]
 MessageType = Literal["presence.updates", "presence.snapshot", "notification.outcomes", "webhook.test"]
 AttemptResult = Literal["delivered", "status", "timeout", "dns", "refused", "tls"]
 
+MOST_ATTEMPTS = 500
+"""Maximum number of attempts of a webhook that are stored; the oldest are deleted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Webhook:

@@ -14,10 +14,9 @@ from ..errors import DomainNotValidated, NotFound
 from ..limits import RateLimit
 from ..messages import WebhookChange, WebhookReplay, position_of
 from ..model import Application
-from ..model.webhooks import EVENTS, Webhook, WebhookAttempt
+from ..model.webhooks import EVENTS, MOST_ATTEMPTS, Webhook, WebhookAttempt
 from ..webhook_requests import new_secret
 
-LOG_ENTRIES = 500
 _OVERLAP_MS = 86_400_000
 """Milliseconds for which a replaced secret signs as well."""
 _NEW_SECRETS_PER_HOUR = 10
@@ -48,7 +47,7 @@ class Webhooks:
 
     def log(self, application: Application) -> Sequence[WebhookAttempt]:
         """Return the newest attempts, newest first."""
-        return self._directory.webhook_attempts(application.id, LOG_ENTRIES)
+        return self._directory.webhook_attempts(application.id, MOST_ATTEMPTS)
 
     def put(self, application: Application, wanted: WebhookChange, requester: Requester) -> tuple[Webhook, bool]:
         """Make the webhook of an application, or change its URL and turn it on; return it, and whether it is new.

@@ -10,7 +10,7 @@ from .values import Requester
 
 
 class WebhookStore(ABC):
-    """Webhooks; a part of ``Directory``. Attempts are deleted after 7 days.
+    """Webhooks; a part of ``Directory``. Attempts are deleted after 7 days; of one webhook, ``MOST_ATTEMPTS`` are stored.
 
     A process that sends leases webhooks; ``sender`` identifies it. Leases end by the clock of the store.
     """

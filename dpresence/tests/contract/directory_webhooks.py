@@ -150,6 +150,11 @@ class WebhooksContract:
         assert newest[-1] == replace(ATTEMPT, attempts=2, entries=4, milliseconds=90, status=200)
         assert len(backend.webhook_attempts("app-1", 2)) == 2
 
+    def test_the_newest_attempts_of_each_webhook_are_stored(self, backend, hooked):
+        for number in range(503):
+            backend.record_attempt(replace(REFUSED, milliseconds=number))
+        assert [one.milliseconds for one in backend.webhook_attempts("app-1", 1000)] == [*range(502, 2, -1)]
+
     def test_old_attempts_are_swept(self, backend, hooked):
         for days in (8, 6):
             backend.record_attempt(replace(REFUSED, at=NOW - days * 86_400_000))

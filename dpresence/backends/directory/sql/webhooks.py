@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, and_, bindparam, case, exists, insert, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, and_, bindparam, case, delete, exists, insert, or_, select, update
 
 from ....errors import DomainNotValidated
-from ....model.webhooks import Webhook, WebhookAttempt
+from ....model.webhooks import MOST_ATTEMPTS, Webhook, WebhookAttempt
 from ...sql.engine import Database
 from ...sql.rows import Rows, insert_new
 from ...sql.statements import Statement
@@ -182,6 +182,9 @@ def _add_attempt(connection: Connection, attempt: WebhookAttempt) -> None:
         if connection.execute(changed).rowcount:
             return
     connection.execute(insert(attempts).values(ATTEMPTS.values(attempt)))
+    mine = attempts.c.appid == attempt.appid
+    beyond = select(attempts.c.id).where(mine).order_by(attempts.c.id.desc()).offset(MOST_ATTEMPTS).limit(1).scalar_subquery()
+    connection.execute(delete(attempts).where(mine, attempts.c.id <= beyond))
 
 
 _MINE, _NOW = bindparam("mine", type_=table.c.sender.type), bindparam("now", type_=table.c.leased_until.type)
