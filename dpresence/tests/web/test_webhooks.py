@@ -71,7 +71,7 @@ def test_an_event_that_is_not_known_is_refused(app: App, endpoint: Endpoint) -> 
 
 
 def test_a_snapshot_comes_first_and_then_every_update(world: World, app: App, endpoint: Endpoint) -> None:
-    assert endpoint.take()[0]["data"] == {"snapshot": [], "last": True, "cursor": endpoint.state["cursor"]}
+    assert endpoint.take()[0]["data"] == {"snapshot": [], "last": True, "cursor": endpoint.state["cursor"], "first": True}
     world.grant(ANN, app)
     device = world.device(ANN)
     report(world, device, "unavailable")
