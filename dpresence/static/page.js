@@ -248,5 +248,12 @@ document.addEventListener("click", async ({ target }) => {
   }
 });
 
+/** End the session. One that has ended before is what the user wants, too. */
+async function logOut() {
+  await call("POST", "/logout").catch((/** @type {ServiceError} */ error) => {
+    if (!error.signedOut) throw error;
+  });
+}
+
 const signOutButton = document.getElementById("signout");
-signOutButton?.addEventListener("click", () => signOut(signOutButton, () => call("POST", "/logout"), _("You are signed out.")));
+signOutButton?.addEventListener("click", () => signOut(signOutButton, logOut, _("You are signed out.")));

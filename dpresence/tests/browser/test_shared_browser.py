@@ -66,6 +66,16 @@ def test_a_sign_out_on_any_page_removes_the_number_of_unread_notifications_from_
     browser.wait(lambda it: it.count("meta[name=csrf]") == 0 and it.run("return sessionStorage.getItem('cleared')") == "/")
 
 
+def test_a_sign_out_removes_what_is_kept_also_if_the_session_has_ended_before(browser: Browser, scene: Scene) -> None:
+    open_sidebar(browser, scene, "sharing.gil@example.org")
+    browser.open(f"{scene.service.origin}/")
+    assert browser.run(KEPT)
+    browser.cdp("Network.clearBrowserCookies")
+    browser.click("Sign out")
+    browser.wait(lambda it: it.count("meta[name=csrf]") == 0 and it.run(KEPT) == [])
+    assert browser.url == f"{scene.service.origin}/" and "You are signed out." in browser.text()
+
+
 def test_data_an_earlier_version_kept_for_everybody_is_removed(browser: Browser, scene: Scene) -> None:
     browser.open(f"{scene.service.origin}/login")
     browser.run("localStorage.setItem('dpresence.status', 'offline'); localStorage.setItem('dpresence.device', 'chrome-ada')")
