@@ -8,6 +8,7 @@ export class Live {
   #presence;
   #members;
   #pages = new Set();
+  #current = false; // what the pages were told
 
   constructor(presence, members) {
     this.#presence = presence;
@@ -25,13 +26,13 @@ export class Live {
     const stopped = new Promise((resolve, reject) => {
       this.#presence.addEventListener("state", ({ detail }) => {
         if (detail.state === "waiting") console.warn(`not connected to dpresence: ${detail.reason}`);
-        this.#publishAll(); // nobody is known to be reachable until the table is current again
+        this.#tellIfCurrent();
         if (detail.state !== "stopped") return;
         if (detail.error) reject(detail.error);
         else resolve();
       });
     });
-    this.#presence.addEventListener("current", () => this.#publishAll());
+    this.#presence.addEventListener("current", () => this.#tellIfCurrent());
     await this.#presence.start();
     await stopped;
   }
@@ -48,7 +49,10 @@ export class Live {
     this.#publish("change", [name]);
   }
 
-  #publishAll() {
+  /** Send all statuses when they become known, or unknown. */
+  #tellIfCurrent() {
+    if (this.#presence.current === this.#current) return;
+    this.#current = this.#presence.current;
     this.#publish("all", this.#members.names());
   }
 
