@@ -25,6 +25,8 @@ _COUNT_SECONDS = 50
 _MOST_ENTRIES = 10_000
 _PART = 2000
 """Rows or queues that are counted before other work continues; in Redis fewer."""
+_HEALTH = ("backend_up ", "redis_state ", "redis_server_up ")
+"""What keys begin with that are shown while the tracker is unavailable."""
 _LOG_SECONDS = 600
 """Seconds between two log lines about the same operator who reads the metrics."""
 
@@ -102,7 +104,7 @@ class OperatorMetrics:
             published = self._backends.tracker.published()
         except BackendUnavailable:
             known = {**merge_gauges([self._metrics.report()]), **self.gauges()}
-            health = {key: value for key, value in known.items() if key.startswith(("backend_up ", "redis_state "))}
+            health = {key: value for key, value in known.items() if key.startswith(_HEALTH)}
             return expose({**health, "backend_up tracker": 0.0}, None, version, accept)
         return expose(merge_gauges(_reports(published.reports)), published.counts, version, accept)
 

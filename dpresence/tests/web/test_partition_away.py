@@ -8,8 +8,10 @@ from itertools import count
 import pytest
 
 from dpresence.errors import BackendUnavailable
+from dpresence.settings.allowed import redis_name
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import App, World, say, updates
+from dpresence.tests.web.test_metrics import samples
 
 HERE, AWAY = 0, 1
 
@@ -116,3 +118,11 @@ def test_feeds_of_the_others_lose_users_whose_grants_have_ended_unnoticed(world,
     seen: list[tuple[str, str, str]] = []
     eventually(lambda: seen.extend(updates(service)) or len(seen) == 2)
     assert sorted(seen) == sorted((puid, "offline", "revoked") for puid in grants)
+
+
+def test_the_metrics_name_the_server_that_is_away(world, redis_server, lost_redis, monkeypatch):
+    tracker = world.registry.backends.tracker
+    monkeypatch.setattr(tracker, "_first", tracker._parts[AWAY])
+    lost_redis.kill()
+    found = samples(world)
+    assert [found[f"redis_server_up {redis_name(server.url)}"] for server in (redis_server, lost_redis)] == [1, 0]
