@@ -273,15 +273,17 @@ class Services:
 
     def finish(self) -> None:
         """Apply pending retries and outbox entries at the end of this process. Other processes apply the entries that remain."""
-        try:
-            self.retries.flush()
-            self.looks.store()
-            left = self.outbox.flush()
-            self.webhook_sender.release()
-        except BackendUnavailable as error:
-            log.warning("changes may be pending: %s; another process or the next start applies them", error.error)
-        else:
-            if left:
-                log.warning("at least %d changes are pending; another process or the next start applies them", left)
+        failures: list[BackendUnavailable] = []
+        for step in (self.retries.flush, self.looks.store, self._flush_outbox, self.webhook_sender.release):
+            try:  # a backend that one of them needs keeps no other from it
+                step()
+            except BackendUnavailable as error:
+                failures.append(error)
+        if failures:
+            log.warning("changes may be pending: %s; another process or the next start applies them", failures[0].error)
         with suppress(BackendUnavailable):
             self.operator_metrics.publish()  # the counts since the last sample
+
+    def _flush_outbox(self) -> None:
+        if left := self.outbox.flush():
+            log.warning("at least %d changes are pending; another process or the next start applies them", left)

@@ -110,6 +110,16 @@ def test_counts_are_stored_at_the_end_of_the_process(world: World, ann: Browser,
     assert granted(ann)["looks"] == [on(world, rest=1)]
 
 
+def test_counts_are_stored_at_the_end_of_the_process_whatever_else_cannot_be(world: World, ann: Browser, app: App, puid: str) -> None:
+    def away() -> None:
+        raise BackendUnavailable
+
+    world.services.retries.later("a device that leaves", away)
+    read(world, app)
+    world.services.finish()
+    assert granted(ann)["looks"] == [on(world, rest=1)]
+
+
 def test_the_chain_says_why_an_application_sees_what_it_sees(world: World, ann: Browser, app: App, puid: str) -> None:
     def why() -> list[tuple[str, str]]:
         grant = granted(ann)
