@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import partial
 from time import perf_counter
 
+from gevent.lock import BoundedSemaphore
+
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
@@ -42,6 +44,8 @@ MIN_SECONDS = 1.0
 """Seconds after which an attempt ends if another one waits for its slot."""
 _PATIENCE_SECONDS = 30
 _NEW_LEASES = 100
+MORE_LEASES_SECONDS = 0.5
+"""Seconds after which a process leases more webhooks if it has got as many as it may at once; others lease some meanwhile."""
 _FAILING_MS = 5 * 86_400_000
 """Milliseconds of failures after which a webhook is turned off."""
 _GONE = 410
@@ -79,6 +83,8 @@ class WebhookSender:
         self._may_send_until = float("-inf")  # monotonic
         self._work = Coalescer("the delivery to a webhook", self._send_all)
         self._leasing = Coalescer("the lease of webhooks", lambda _: self.lease())
+        self._leasing_more = Coalescer("the lease of more webhooks", lambda _: self.lease(), lambda: MORE_LEASES_SECONDS)
+        self._one_lease = BoundedSemaphore(1)
         self._slots = {False: Slots(IN_FLIGHT, 1), True: Slots(FAILING_IN_FLIGHT, 1)}  # by whether the last attempt failed
         self._tests = RateLimit("too many tests of this webhook", _TESTS_PER_MINUTE, 60, clock)
         self._sending = 0
@@ -91,15 +97,18 @@ class WebhookSender:
 
         :raises BackendUnavailable: the directory is unavailable; nothing is sent until the next run succeeds.
         """
-        began = self._clock.monotonic()
-        leased = self._directory.lease_webhooks(self._id, LEASE_SECONDS, RENEW_SECONDS, _NEW_LEASES)
-        self._may_send_until = began + RENEW_SECONDS
-        for appid in self._leased.keys() - set(leased):
-            self._forget(appid)
-        for appid in leased:
-            if appid not in self._leased:
+        with self._one_lease:  # of two at once, the one that began first may end last
+            began = self._clock.monotonic()
+            leased = self._directory.lease_webhooks(self._id, LEASE_SECONDS, RENEW_SECONDS, _NEW_LEASES)
+            self._may_send_until = began + RENEW_SECONDS
+            for appid in self._leased.keys() - set(leased):
+                self._forget(appid)
+            new = [appid for appid in leased if appid not in self._leased]
+            for appid in new:
                 self._leased[appid] = SenderState()
                 self._work.request(appid)
+        if len(new) >= _NEW_LEASES:
+            self._leasing_more.request()
 
     def check(self, appid: str) -> None:
         """Check a webhook that may have been changed, and lease it if no process has. Does not block."""
@@ -142,12 +151,8 @@ class WebhookSender:
         """Return the present numbers of webhooks of this process, by state."""
         failing = sum(state.failing for state in self._leased.values())
         waiting = max(0, sum(map(self._work.running, self._leased)) - self._sending)
-        return {
-            "webhooks leased": len(self._leased),
-            "webhooks failing": failing,
-            "webhooks waiting": waiting,
-            "webhooks sending": self._sending,
-        }
+        numbers = {"leased": len(self._leased), "failing": failing, "waiting": waiting, "sending": self._sending}
+        return {f"webhooks {state}": number for state, number in numbers.items()}
 
     # -- sending
 

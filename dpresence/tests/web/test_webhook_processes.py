@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from dpresence.tests.waiting import eventually
-from dpresence.tests.web.support import World
+import gevent
+import pytest
+from gevent.event import Event
+
+from dpresence.service import webhook_sender
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
+from dpresence.tests.web.support import App, World
 from dpresence.tests.web.webhook_endpoint import Endpoint, entries, long_leases  # noqa: F401 - a fixture
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -44,3 +50,39 @@ def test_one_service_at_a_time_sends_and_another_takes_over(pair: tuple[World, W
     other.grant(ANN, app)
     eventually(lambda: endpoint.proof.posted)
     assert entries([json.loads(body) for _, body in endpoint.proof.posted]) == [("offline", "granted")]
+
+
+def test_a_lease_whose_answer_is_late_forgets_nothing_that_was_leased_meanwhile(
+    world: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender, directory, answered, go = world.services.webhook_sender, world.registry.backends.directory, Event(), Event()
+    lease = directory.lease_webhooks
+
+    def answer_late(*arguments: Any) -> Sequence[str]:
+        found = lease(*arguments)
+        if not answered.is_set():
+            answered.set()
+            assert go.wait(PATIENCE_SECONDS)
+        return found
+
+    monkeypatch.setattr(directory, "lease_webhooks", answer_late)
+    late = gevent.spawn(sender.lease)
+    assert answered.wait(PATIENCE_SECONDS)
+    endpoint = Endpoint(world, app)
+    world.settle()
+    go.set()
+    late.get(timeout=PATIENCE_SECONDS)
+    eventually(lambda: endpoint.proof.posted)
+    assert app.id in sender._leased
+
+
+def test_more_webhooks_than_are_leased_at_once_are_leased_right_after_them(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook_sender, "_NEW_LEASES", 1)
+    monkeypatch.setattr(webhook_sender, "MORE_LEASES_SECONDS", 0)
+    sender, other = world.services.webhook_sender, world.application()
+    for one in (app, other):
+        Endpoint(world, one)
+    eventually(lambda: len(sender._leased) == 2 and not sender._leasing_more.running())
+    sender.release()
+    sender.lease()
+    eventually(lambda: len(sender._leased) == 2)
