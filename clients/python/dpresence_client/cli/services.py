@@ -6,13 +6,13 @@ import argparse
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from ..errors import InvalidKey
 from ..sync import AppService
-from ..table import Table
 from .output import Output
 
+_UNKNOWN = "The statuses are not known: the service does not answer."
 URGENCIES = ("very-low", "low", "normal", "high")
 
 
@@ -39,27 +39,34 @@ def _add_application(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key-file", type=Path, help="file with the API key; default: the key is in $DPRESENCE_KEY")
 
 
-def _service(options: argparse.Namespace) -> AppService:
+def _service(options: argparse.Namespace, on_current: Callable[[bool], None] | None = None) -> AppService:
     key = options.key_file.read_text(encoding="utf-8").strip() if options.key_file else os.environ.get("DPRESENCE_KEY", "")
     if not key:
         raise InvalidKey(105, "no API key: give --key-file, or set DPRESENCE_KEY")
-    return AppService(options.service, options.appid, key)
+    return AppService(options.service, options.appid, key, on_current=on_current)
 
 
 def _watch(options: argparse.Namespace, output: Output) -> None:
-    with _service(options) as app:
+    def tell(current: bool) -> None:
         if output.is_terminal:
-            _show(app.table, output)
+            _show(app, output)
+        else:
+            output.result({"current": current}, "The statuses are current." if current else _UNKNOWN)
+
+    with _service(options, tell) as app:
+        if output.is_terminal:
+            _show(app, output)
         for change in app:
             if output.is_terminal:
-                _show(app.table, output)
+                _show(app, output)
             else:
                 output.result(change._asdict(), f"{_time(change.at)}  {change.puid}  {change.status}  {change.reason}")
 
 
-def _show(table: Table, output: Output) -> None:
-    rows = sorted(((entry.status, puid, _time(entry.at)) for puid, entry in table.items()), key=lambda row: (row[0] == "offline", row))
-    output.table(("status", "puid", "since"), rows)
+def _show(app: AppService, output: Output) -> None:
+    """Show the table; while it is not current, no status, so that nobody looks online who is gone."""
+    rows = [(entry.status, puid, _time(entry.at)) if app.current else ("unknown", puid, "") for puid, entry in app.table.items()]
+    output.table(("status", "puid", "since"), sorted(rows, key=lambda row: (row[0] == "offline", row)))
 
 
 def _time(milliseconds: int) -> str:

@@ -17,10 +17,12 @@ import pytest
 from dpresence.tests.live.service import Site
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 
-from dpresence_client import PairingCodes
+from dpresence_client import AppService, PairingCodes
 from dpresence_client.cli import main, parser
 from dpresence_client.cli.devices import _show
 from dpresence_client.cli.output import Output, printable
+from dpresence_client.cli.services import _show as _show_table
+from dpresence_client.values import Batch, Update
 
 from .support import wait_until
 
@@ -126,6 +128,26 @@ def test_watch_shows_each_change(application, person, monkeypatch):
         watch.line(f"{puid}  offline")
         with person.device():
             watch.line(f"{puid}  online  explicit")
+
+
+@pytest.mark.slow
+def test_watch_says_when_the_statuses_are_not_known(service, application, person, monkeypatch):
+    puid = person.grant(application)
+    monkeypatch.setenv("DPRESENCE_KEY", application.key)
+    with Running("--json", "watch", application.appid) as watch:
+        watch.line('{"current": true}')
+        service.kill()
+        try:
+            watch.line('{"current": false}')
+            shown = Terminal()
+            with AppService(service.origin, application.appid, application.key, open_seconds=0) as app:
+                app.table.apply(Batch([Update(puid, "online", "explicit", 1000)], "e:1", "update"))
+                _show_table(app, Output(shown, False))
+            assert f"unknown  {puid}\n" in shown.getvalue() and "online" not in shown.getvalue()
+        finally:
+            watch.lines.clear()
+            service.start()
+        watch.line('{"current": true}')
 
 
 def test_a_command_that_is_interrupted_again_and_again_ends_without_a_warning(application, person, monkeypatch):
