@@ -30,8 +30,10 @@ _SINGLE_FIELDS = frozenset((
     "sec-websocket-key", "sec-websocket-version",
 ))  # fmt: skip
 """Headers that must not appear twice."""
-_IGNORED_FIELDS = frozenset(("range", "if-range"))
-"""Headers that WebOb parses in quadratic time. Without them files are sent whole, as RFC 9110 (14.2) allows."""
+_IGNORED_FIELDS = frozenset(("range", "if-range", "if-modified-since", "if-unmodified-since"))
+"""Headers that WebOb parses in quadratic time: without them files are sent whole, as RFC 9110 (14.2) allows. And dates, at some of which
+it fails, and which RFC 9110 (13.1.3) wants ignored for files that have an ``ETag`` and no date.
+"""
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST = re.compile(rb"(%s) (/[!\"$-~]*) (HTTP/1\.[01])\r\n" % _TOKEN)
 _FIELD = re.compile(rb"(%s):([\t -~]*)\r\n" % _TOKEN)
