@@ -44,6 +44,17 @@ def refused_partitions(redis: RedisSettings, stored: Sequence[str]) -> dict[int,
     return found
 
 
+def unavailable_servers(redis: RedisSettings, names: Sequence[str]) -> dict[str, str]:
+    """Return what those servers do that cannot be used, by their names."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        try:
+            open_named(redis, name).facts()
+        except BackendUnavailable as error:
+            found[name] = error.reason
+    return found
+
+
 def servers_beside(redis: RedisSettings, stored: Sequence[str]) -> list[str]:
     """Return the servers, as far as they answer, where a process uses a tracker of one partition beside the stored partitions.
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import gevent
 
 from ..backends.directory import PartitionMove
-from ..backends.partition_states import BESIDE, refused_partitions, servers_beside
+from ..backends.partition_states import BESIDE, refused_partitions, servers_beside, unavailable_servers
 from ..backends.partitions import open_named, present_names, url_of
 from ..errors import BackendUnavailable
 from ..settings.allowed import redis_name, redis_url
@@ -55,7 +55,7 @@ def _partitions(text: str) -> int:
 
 def _list(_: argparse.Namespace, context: Context) -> None:
     servers, move = _stored(context), context.directory.partition_move()
-    closed = refused_partitions(context.settings.redis, servers)
+    closed, away = refused_partitions(context.settings.redis, servers), unavailable_servers(context.settings.redis, servers)
     for number, server in enumerate(servers):
         state = ""
         if move and move.partition == number:
@@ -63,6 +63,8 @@ def _list(_: argparse.Namespace, context: Context) -> None:
         elif number in closed:
             opens, result = (f"move {number} --to {server}", "opens it") if len(servers) > 1 else ("split --into N", "lets it start empty")
             state = f"closed: `dpresence partitions {opens}` {result}"
+        elif server in away:
+            state = f"the Redis {away[server]}"
         context.output.write(f"{number}  {server}{state and '  '}{state}", partition=number, server=server, state=state or "ok")
     for server in servers_beside(context.settings.redis, servers):
         context.output.write(f"{server}: {BESIDE}", server=server, error=BESIDE)

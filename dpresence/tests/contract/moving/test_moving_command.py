@@ -67,6 +67,7 @@ def test_the_list_says_it_also_if_the_server_is_away(servers, names, directory, 
     status, lines, _ = command("list")
     assert (status, len(lines)) == (0, PARTITIONS)
     assert lines[1].startswith(f"1  {names[1]}  a move to {names[2]} was interrupted: repeat")
+    assert (lines[2], lines[3]) == (f"2  {names[0]}", f"3  {names[1]}  the Redis does not answer")
 
 
 def test_the_command_replaces_a_server(processes, users, servers, names, command):
