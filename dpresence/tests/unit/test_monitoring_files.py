@@ -72,6 +72,14 @@ def test_the_dashboard_shows_every_metric(exposed: dict[str, set[str]]) -> None:
     assert missing == set()
 
 
+def test_a_process_that_alone_does_not_reach_a_backend_is_shown_where_several_are_scraped() -> None:
+    """It is not in the answers of the others, as the processes publish their metrics through the tracker."""
+    for family in FAMILIES:
+        for text in queries():
+            if family.merge == "min" and family.exposed in text:
+                assert f"min without (instance) ({family.exposed})" in text
+
+
 def test_every_panel_of_the_dashboard_has_a_number_and_a_place_of_its_own() -> None:
     dashboard: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     panels = dashboard["panels"]
