@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import http.client
 import json
@@ -12,7 +13,7 @@ import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Awaitable, Callable, Dict, Set, Tuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from weakref import WeakSet
 
 from .core import ANSWER_SECONDS, log
@@ -131,9 +132,18 @@ class HttpCalls:
         if not proxy:
             return http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=context)
         through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-        connection = http.client.HTTPSConnection(through.hostname or "", through.port, timeout=ANSWER_SECONDS, context=context)
-        connection.set_tunnel(host, port)
+        near = through.port or http.client.HTTP_PORT
+        connection = http.client.HTTPSConnection(through.hostname or "", near, timeout=ANSWER_SECONDS, context=context)
+        connection.set_tunnel(host, port, _authorization(through))
         return connection
+
+
+def _authorization(proxy: SplitResult) -> Dict[str, str]:
+    """Return the header for a proxy whose address has a user and a password."""
+    if proxy.username is None:
+        return {}
+    credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
 
 
 class HttpConnection:

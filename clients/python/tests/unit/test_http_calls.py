@@ -127,6 +127,28 @@ def test_a_stream_that_the_program_does_not_read_ends_after_a_while(silent, monk
     assert reported == ["opened", "received", "closed"]
 
 
+def test_a_proxy_is_told_its_user_and_password(silent, monkeypatch) -> None:
+    monkeypatch.setenv("https_proxy", f"http://ada:p%40ss@127.0.0.1:{silent.getsockname()[1]}")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    def refuse() -> bytes:
+        with silent.accept()[0] as near:
+            request = near.recv(65536)
+            near.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            return request
+
+    async def run() -> bytes:
+        calls = HttpCalls("wss://presence.example.org/presence", None)
+        proxy = asyncio.ensure_future(asyncio.to_thread(refuse))
+        with pytest.raises(OSError, match="407"):
+            await calls.run(calls.post, "", b"{}")
+        await calls.close()
+        return await proxy
+
+    request = asyncio.run(run())
+    assert request.startswith(b"CONNECT presence.example.org:443 ") and b"\r\nProxy-Authorization: Basic YWRhOnBAc3M=\r\n" in request
+
+
 def test_a_heartbeat_that_is_refused_ends_the_connection_at_once(silent) -> None:
     reported: list[str] = []
 
