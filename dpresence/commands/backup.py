@@ -50,7 +50,9 @@ def _backup(options: argparse.Namespace, context: Context) -> None:
         partial.mkdir(mode=0o700, parents=True)
         manifest = _write_parts(partial, context)
         _write(partial / MANIFEST, json.dumps(manifest, indent=2))
+        _sync(*partial.iterdir(), partial)
         partial.rename(folder)
+        _sync(folder.parent)
     except OSError as error:
         raise CommandFailed(f"{folder}: {error.strerror}") from None
     finally:
@@ -92,6 +94,16 @@ def _secrets(context: Context) -> dict[str, Path]:
 def _write(file: Path, content: str | Iterator[str]) -> None:
     with open(create(file), "w", encoding="utf-8") as opened:
         opened.writelines([content] if isinstance(content, str) else content)
+
+
+def _sync(*paths: Path) -> None:
+    """Have the disk store files and folders, so that a loss of power does not undo them."""
+    for path in paths:
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def verified(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,15 @@ def test_a_backup_with_a_mailbox_for_which_the_ini_has_no_place_is_not_restored(
     ini.write_text(ini.read_text().replace("mailbox = sql", "mailbox = redis"))
     assert main(["--ini", str(ini), "restore", str(tmp_path / "sql"), "--force"]) == 3
     assert capsys.readouterr().err.endswith("dpresence: mailbox: must be sql, as in the backup\n")
+
+
+def test_a_backup_that_was_written_is_on_the_disk(ini, filled, tmp_path, monkeypatch) -> None:
+    ini.write_text(f"[app:main]\ndirectory.url = {filled}\n")
+    synced, sync = set[str](), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda opened: synced.add(os.readlink(f"/proc/self/fd/{opened}")) or sync(opened))
+    assert main(["--ini", str(ini), "backup", str(tmp_path / "saved")]) == 0
+    names = ["", "/manifest.json", "/presence.db", "/presence.ini"]
+    assert synced == {str(tmp_path), *(f"{tmp_path}/saved.partial{name}" for name in names)}
 
 
 def test_an_ini_that_differs_from_that_of_the_backup_is_named(ini, filled, tmp_path, capsys) -> None:
