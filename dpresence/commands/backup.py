@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,8 @@ T = TypeVar("T")
 MANIFEST = "manifest.json"
 FORMAT = 1
 """Version of the layout of a backup."""
+_RESTORED = 1000
+"""Notifications that are in memory while a mailbox is restored."""
 _MAILBOX, _INBOXES, _INI = "mailbox.jsonl", "inboxes.jsonl", "presence.ini"
 
 
@@ -203,7 +206,9 @@ def _restore_others(folder: Path, manifest: dict[str, Any], context: Context) ->
             _write(secret, (folder / name).read_text(encoding="utf-8"))
     if _MAILBOX in manifest["files"]:
         context.mailbox.empty()
-        context.mailbox.restore(list(_records(folder / _MAILBOX)))
+        records = _records(folder / _MAILBOX)
+        while some := list(islice(records, _RESTORED)):
+            context.mailbox.restore(some)
     if _INBOXES in manifest["files"]:  # not in a backup of an earlier version
         context.mailbox.load_inboxes(_records(folder / _INBOXES))
 

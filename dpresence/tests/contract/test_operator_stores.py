@@ -13,6 +13,7 @@ from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.backends.sql.copying import summaries
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
+from dpresence.commands import backup
 from dpresence.commands.cli import main
 from dpresence.model import Session
 from dpresence.tests.waiting import eventually
@@ -216,6 +217,22 @@ def test_a_backup_that_was_written_is_on_the_disk(ini, filled, tmp_path, monkeyp
     assert main(["--ini", str(ini), "backup", str(tmp_path / "saved")]) == 0
     names = ["", "/manifest.json", "/presence.db", "/presence.ini"]
     assert synced == {str(tmp_path), *(f"{tmp_path}/saved.partial{name}" for name in names)}
+
+
+@pytest.mark.slow
+def test_more_notifications_are_restored_than_are_in_memory_at_once(ini, database, redis_server, pg_dump, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(backup, "_RESTORED", 2)
+    fill(database)
+    mailbox, folder = RedisMailbox(redis_server.server(), allow_volatile=False), tmp_path / "saved"
+    mailbox.enqueue([one(name) for name in "abcde"], 100)
+    before = [(each.position, each.notification) for each in mailbox.pending("jane", 0, 10)]
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0
+    redis_server.client.flushall()
+    assert main(["--ini", str(ini), "restore", "--force", str(folder)]) == 0
+    assert [(each.position, each.notification) for each in mailbox.pending("jane", 0, 10)] == before
+    mailbox.enqueue([one("f")], 100)
+    assert [each.notification.id for each in mailbox.pending("jane", before[-1][0], 10)] == ["f"]
+    mailbox.close()
 
 
 def test_an_ini_that_differs_from_that_of_the_backup_is_named(ini, filled, tmp_path, capsys) -> None:
