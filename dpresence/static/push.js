@@ -8,6 +8,7 @@ import { timeElement } from "./times.js";
 import { registration } from "./web-app.js";
 
 const SETTING = "push";
+const NOT_FOUND = 110;
 const ID = /^[no]_[\w-]{1,62}$/;
 
 /** @typedef {{id: string, endpoint: string, label: string | null, created_at: number}} Subscription */
@@ -129,10 +130,18 @@ export class Push {
     const mine = this.#answer.subscriptions.find(({ endpoint }) => endpoint === this.#own?.endpoint);
     this.#storage.set(SETTING, null);
     await this.#unsubscribe();
-    if (mine) await call("DELETE", `/push/${mine.id}`);
-    await this.#read();
+    this.#show(); // whatever the service answers: this browser shows no push any more
+    if (mine) await this.#delete(mine);
     announce(_("This browser no longer notifies you while the page is closed."));
     this.#show();
+  }
+
+  /** Delete a subscription at the service, where it may have ended meanwhile, and read the list. @param {Subscription} one */
+  async #delete(one) {
+    await call("DELETE", `/push/${one.id}`).catch((error) => {
+      if (error.errno !== NOT_FOUND) throw error;
+    });
+    await this.#read();
   }
 
   async #show() {
@@ -160,8 +169,7 @@ export class Push {
 
   /** @param {Subscription} one */
   async #end(one) {
-    await call("DELETE", `/push/${one.id}`);
-    await this.#read();
+    await this.#delete(one);
     announce(_("That browser no longer notifies you while the page is closed."));
     this.#show();
   }

@@ -138,6 +138,15 @@ def test_a_subscription_that_the_browser_replaces_is_replaced_at_the_service(sue
     assert sue.call("GET", "/push")["subscriptions"][0]["label"] == first["label"]
 
 
+def test_a_browser_that_was_stopped_elsewhere_meanwhile_is_stopped_here_too(sue: Person, service: Service, browser: Browser) -> None:
+    turn_on(sue, browser)
+    [mine] = sue.call("GET", "/push")["subscriptions"]
+    sue.call("DELETE", f"/push/{mine['id']}")
+    browser.click("Stop notifying this browser while the page is closed")
+    browser.wait(lambda it: it.count("#push-browsers li") == 0 and it.find("#push").text == "Notify this browser while the page is closed")
+    assert browser.find("#alert").text == ""
+
+
 def subscriptions(person: Person) -> list[str]:
     return [one["endpoint"] for one in person.call("GET", "/push")["subscriptions"]]
 
