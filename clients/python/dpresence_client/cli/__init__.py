@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import re
@@ -64,6 +65,8 @@ def _add_completion(found: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a character that the terminal cannot show ends nothing
     output = Output(sys.stdout, options.json)
     log.addFilter(_is_no_stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

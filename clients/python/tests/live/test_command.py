@@ -229,6 +229,14 @@ def test_ids_may_begin_with_a_hyphen(hyphens):
         parser().parse_args(["notify", appid, puid, "Your move", "--tll", "5"])
 
 
+def test_text_that_the_terminal_cannot_show_does_not_end_the_command(home, monkeypatch):
+    (home / "token").write_text(DEVELOPMENT_TOKEN)
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    with Running("apps", "--email", "dev@example.org", "--token-file", str(home / "token"), "register", "Café", "cafe.example.org") as made:
+        made.ends_by_interrupt = False
+        made.line(r"name: Caf\\xe9")
+
+
 def test_apps_without_credentials_say_what_to_do(capsys):
     assert main(["apps", "list"]) == 1
     assert "DPRESENCE_ASSERTION" in capsys.readouterr().err
