@@ -182,16 +182,19 @@ class TestDirectory:
             assert sorted(ended) == sorted([kept.puid] + ([granted.puid] if isinstance(granted, Grant) else []))
             assert [entry.appid for entry in entries if entry.kind == "dropped"] == ([made.id] if isinstance(made, Application) else [])
 
-    def test_a_change_that_depends_on_the_domain_key_never_meets_another(self, sides):
+    def test_a_change_that_depends_on_the_name_or_the_domain_key_never_meets_another(self, sides):
         one, two = sides
         jane = person(one)
         for n in ROUNDS:
-            app = application(one, jane, f"app-{n}")
+            app, other = (application(one, jane, f"app-{n}-{m}") for m in range(2))
             at_once(
                 lambda: one.change_application(app.id, {"domain_key": "new", "validated_scheme": None}),
                 lambda: two.change_application(app.id, {"validated_scheme": "https"}, app.domain_key),
+                lambda: one.change_application(other.id, {"name": "Go"}, other.domain_key),
+                after(n % 3, lambda: two.move_application(other.id, {"domain": "go.example.org", "domain_key": "new"}, None, other)),
             )
-            assert one.application(app.id).validated_scheme is None
+            changed = one.application(other.id)
+            assert one.application(app.id).validated_scheme is None and (changed.name, changed.domain) != ("Go", "go.example.org")
 
     def test_a_domain_that_is_due_is_claimed_by_one(self, sides):
         jane = person(sides[0])
