@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import CloseCode
 from . import frames
 from .channel import Channel
-from .deadlines import Bucket
+from .deadlines import Bucket, Timed
 from .gate import Gate
 from .wire import LOST, State, Wire
 from .workers import Workers
@@ -27,12 +27,14 @@ class ConnectionBase(Wire):
     :ivar channel: receives the events; None before a view has called ``open`` and after ``Channel.closed``.
     """
 
-    __slots__ = ("_opened", "_reading_paused", "_suspended", "_unread", "address", "bucket", "channel")
+    __slots__ = ("_opened", "_reading_paused", "_suspended", "_unread", "address", "bucket", "channel", "following", "previous")
 
     def __init__(self, gate: Gate, address: str) -> None:
         super().__init__(gate)
         self.address = address
         self.bucket: Bucket | None = None
+        self.previous: Timed | None = None
+        self.following: Timed | None = None
         self.channel: Channel | None = None
         self._opened = False  # ``Channel.opened`` was called, so ``Channel.closed`` must be
         self._reading_paused = True  # the socket is not watched

@@ -8,33 +8,56 @@ from math import ceil
 from typing import Generic, Protocol, TypeVar
 
 
-class Bucket(list["Timed"]):
-    """The connections that are due in one round, and others that have left it: only those whose ``bucket`` it is count.
+class Timed(Protocol):
+    """A connection, as ``Deadlines`` sees it, which alone sets these.
 
-    A connection that leaves stays in the list until its round, because a set, from which it could be removed, takes 40 bytes more for each.
+    :ivar bucket: None if the connection is not registered.
+    :ivar previous: ``following`` is its other neighbour in the bucket.
+    """
+
+    bucket: Bucket | None
+    previous: Timed | None
+    following: Timed | None
+
+
+class Bucket:
+    """The connections that are due in one round, as a linked list: two references for each, where an entry of a set takes 50 bytes.
 
     :ivar round: number of the round.
     """
 
-    __slots__ = ("round",)
+    __slots__ = ("_first", "round")
 
     def __init__(self, round: int) -> None:
-        super().__init__()
         self.round = round
+        self._first: Timed | None = None
 
     @property
     def members(self) -> Sequence[Timed]:
-        """The connections, each once: one may have left and come back."""
-        return list(dict.fromkeys([connection for connection in self if connection.bucket is self]))
+        """The connections, in no order."""
+        found, connection = [], self._first
+        while connection is not None:
+            found.append(connection)
+            connection = connection.following
+        return found
 
+    def add(self, connection: Timed) -> None:
+        """Add a connection that is in no bucket."""
+        first, self._first = self._first, connection
+        connection.bucket, connection.following = self, first
+        if first is not None:
+            first.previous = connection
 
-class Timed(Protocol):
-    """A connection, as ``Deadlines`` sees it.
-
-    :ivar bucket: set by ``Deadlines`` only; None if the connection is not registered.
-    """
-
-    bucket: Bucket | None
+    def remove(self, connection: Timed) -> None:
+        """Remove a connection of this bucket."""
+        previous, following = connection.previous, connection.following
+        if previous is None:
+            self._first = following
+        else:
+            previous.following = following
+        if following is not None:
+            following.previous = previous
+        connection.bucket = connection.previous = connection.following = None
 
 
 T = TypeVar("T", bound=Timed)
@@ -87,14 +110,16 @@ class Deadlines(Generic[T]):
         bucket = self._buckets.get(round)
         if bucket is None:
             bucket = self._buckets[round] = Bucket(round)
-        self._count += connection.bucket is None
-        connection.bucket = bucket
-        bucket.append(connection)
+        if connection.bucket is None:
+            self._count += 1
+        else:
+            connection.bucket.remove(connection)
+        bucket.add(connection)
 
     def remove(self, connection: T) -> None:
         """Remove a connection. Idempotent."""
         if connection.bucket is not None:
-            connection.bucket = None
+            connection.bucket.remove(connection)
             self._count -= 1
 
     def due(self, now: float) -> Sequence[T]:
@@ -105,9 +130,10 @@ class Deadlines(Generic[T]):
         self._round = max(self._round, int(now / self._interval))
         self._latest = (self._round + 1) * self._interval + self.LONGEST_SECONDS
         due: list[T] = []
-        for bucket in [bucket for round, bucket in self._buckets.items() if round <= self._round]:
-            bucket[:] = bucket.members
-            due += bucket  # type: ignore[arg-type]
-            if not bucket:
-                del self._buckets[bucket.round]
+        for round, bucket in tuple(self._buckets.items()):
+            if round <= self._round:
+                members = bucket.members
+                due += members  # type: ignore[arg-type]
+                if not members:
+                    del self._buckets[round]
         return due

@@ -22,7 +22,7 @@ from ..limits import Buckets, LogLimit, QueueBucket, RateStates
 from ..metrics import Metrics
 from ..settings import Settings
 from .channel import Channel
-from .deadlines import Bucket, Deadlines
+from .deadlines import Bucket, Deadlines, Timed
 from .forwarded import Forwarding
 from .plain_connections import PlainConnections
 from .readiness import readiness_of
@@ -45,6 +45,8 @@ class AdmittedConnection(Protocol):
     id: str
     address: str
     bucket: Bucket | None
+    previous: Timed | None
+    following: Timed | None
 
     @property
     def backlog(self) -> tuple[int, bool]:

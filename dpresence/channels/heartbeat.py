@@ -18,7 +18,7 @@ from ..model import Notification
 from ..service import Services
 from ..service.device_sessions import VerifiedSignIn
 from ..settings import Settings
-from .deadlines import Bucket
+from .deadlines import Bucket, Timed
 from .device import DeviceChannel
 from .gate import Gate
 
@@ -37,7 +37,7 @@ class HeartbeatConnection:
     :ivar code: the close code, 0 before.
     """
 
-    __slots__ = ("_channel", "_gate", "address", "bucket", "code", "id", "lease_ends_at")
+    __slots__ = ("_channel", "_gate", "address", "bucket", "code", "following", "id", "lease_ends_at", "previous")
 
     idle = False
     """No notifications are pushed: they wait for the next heartbeat."""
@@ -48,6 +48,8 @@ class HeartbeatConnection:
         self.id = gate.new_id()
         self.address = address
         self.bucket: Bucket | None = None
+        self.previous: Timed | None = None
+        self.following: Timed | None = None
         self.code = 0
         self.lease_ends_at = math.inf
         self._channel: HeartbeatChannel | None = None

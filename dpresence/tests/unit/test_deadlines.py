@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
+from typing import Any
+from weakref import ref
 
 from dpresence.channels.deadlines import Bucket, Deadlines
 
@@ -13,6 +16,8 @@ class Timed:
     def __init__(self) -> None:
         self.touched = 0
         self._bucket: Bucket | None = None
+        self.previous: Any = None
+        self.following: Any = None
 
     @property
     def bucket(self) -> Bucket | None:
@@ -48,14 +53,12 @@ def test_a_connection_is_due_in_the_first_round_after_its_time() -> None:
 def test_a_round_with_nothing_due_touches_no_connection() -> None:
     deadlines = Deadlines[Timed](1.0)
     every = settled(deadlines, 100.0, *[150.0 + number % 10 for number in range(1000)])
-    assert deadlines.due(102.0) == []  # forgets the round in which they were due before
     before = [one.touched for one in every]
-    for second in range(103, 150):
+    for second in range(102, 150):
         assert deadlines.due(float(second)) == []
     assert [one.touched for one in every] == before
-    due = deadlines.due(150.0)
-    assert len(due) == 100
-    assert [one.touched for one in every if one not in due] == before[:900]
+    assert len(deadlines.due(150.0)) == 100
+    assert [one.touched for one in every] == before
 
 
 def test_a_connection_that_is_hastened_is_due_in_the_next_round() -> None:
@@ -106,15 +109,24 @@ def test_a_connection_that_left_a_round_and_came_back_is_due_once() -> None:
         deadlines.hasten(one)
         assert deadlines.due(second) == [one]
         deadlines.settle(one, 125.0)
-    assert list(deadlines) == list(deadlines.due(125.0)) == [one, other] and len(deadlines) == 2
+    assert set(deadlines) == set(deadlines.due(125.0)) == {one, other} and len(deadlines) == 2
 
 
-def test_a_connection_that_is_often_hastened_is_stored_once_for_each_round() -> None:
+def test_connections_may_leave_a_round_in_any_order() -> None:
+    for order in permutations(range(4)):
+        deadlines = Deadlines[Timed](1.0)
+        every = settled(deadlines, 100.0, *[125.0] * 4)
+        for number, index in enumerate(order, 1):
+            deadlines.remove(every[index])
+            left = {every[other] for other in order[number:]}
+            assert set(deadlines) == set(deadlines.due(125.0)) == left and len(deadlines) == len(left)
+
+
+def test_a_connection_that_has_left_is_not_referenced() -> None:
     deadlines = Deadlines[Timed](1.0)
-    (one,) = settled(deadlines, 100.0, 125.0)
-    for second in range(102, 500):
-        for _ in range(10):
-            deadlines.hasten(one)
-        assert deadlines.due(float(second)) == [one]
-        deadlines.settle(one, second + 25.0)
-    assert sum(map(len, deadlines._buckets.values())) <= 27
+    one, two, three = settled(deadlines, 100.0, 125.0, 125.0, 125.0)
+    deadlines.remove(two)
+    deadlines.hasten(three)
+    gone = ref(two)
+    del two
+    assert gone() is None and set(deadlines) == {one, three}

@@ -22,7 +22,7 @@ class Socket:
         self.address = address
         self.backlog = (7, True) if behind else (0, False)
         self.ended = None
-        self.bucket = None
+        self.bucket = self.previous = self.following = None
 
     def close(self, code, reason):
         self.ended = (int(code), reason)

@@ -26,6 +26,8 @@ class Socket:
         self.address = f"198.51.100.{number}"
         self.bad = bad
         self.bucket: Any = None
+        self.previous: Any = None
+        self.following: Any = None
         self.ticks = 0
 
     def tick(self, now: float) -> float:
