@@ -212,10 +212,16 @@ class HttpConnection:
             self._serving.cancel()
 
 
-def error_object(body: bytes) -> Dict[str, Any] | None:
-    """Return the error object of the service in the body of a refusal; None if it comes from something else."""
+def json_object(body: bytes) -> Dict[str, Any] | None:
+    """Return the object in a body; None if it comes from something else than the service."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return answer if isinstance(answer, dict) and isinstance(answer.get("errno"), int) else None
+    return answer if isinstance(answer, dict) else None
+
+
+def error_object(body: bytes) -> Dict[str, Any] | None:
+    """Return the error object of the service in the body of a refusal; None if it comes from something else."""
+    answer = json_object(body)
+    return answer if answer is not None and isinstance(answer.get("errno"), int) else None

@@ -165,3 +165,29 @@ def test_a_heartbeat_that_is_refused_ends_the_connection_at_once(silent) -> None
 
     asyncio.run(run())
     assert reported == ["opened", "closed"]
+
+
+PORTAL = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n<html>Sign in first."
+
+
+def test_a_network_that_wants_a_sign_in_first_is_a_lost_connection_and_no_error_of_the_client(silent, caplog) -> None:
+    reported: list[str] = []
+
+    def answer() -> None:
+        for _ in range(2):
+            with silent.accept()[0] as near:
+                near.recv(65536)
+                near.sendall(PORTAL)
+
+    async def run() -> None:
+        portal = asyncio.ensure_future(asyncio.to_thread(answer))
+        device = Heartbeats("desk", url("ws", silent), None, lambda event, *_: reported.append(event), always)
+        device.send(STATUS)
+        await asyncio.wait_for(device.task, 5)
+        app = Feed(url("ws", silent), None, lambda event, *_: reported.append(event), always)
+        app.send(json.dumps({"action": "notify", "notifications": [], "id": 1}))
+        await asyncio.wait_for(app.task, 5)
+        await portal
+
+    asyncio.run(run())
+    assert reported == ["opened", "closed", "opened", "closed"] and caplog.records == []
