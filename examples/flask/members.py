@@ -5,17 +5,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 
 class Members:
     """The members who let the club see when they are reachable.
 
-    :param path: the file.
+    :param path: the file, which only its owner can read.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
+        Path(path).touch(0o600)
         self._do("CREATE TABLE IF NOT EXISTS members (name TEXT PRIMARY KEY, puid TEXT NOT NULL UNIQUE)")
 
     def _do(self, statement: str, values: Sequence[str] = ()) -> list[Any]:

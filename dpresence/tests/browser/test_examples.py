@@ -66,10 +66,12 @@ def program(command: list[str], folder: Path, url: str, environment: Mapping[str
 class Club:
     """The web site of an application, registered as its README says.
 
+    :ivar folder: where it keeps its files.
     :ivar config: the content of its presence.json.
     """
 
     url: str
+    folder: Path
     config: dict[str, str]
 
 
@@ -85,7 +87,7 @@ def club(request: Any, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -
     assert config.stat().st_mode & 0o777 == 0o600
     url = f"http://{domain}"
     with program(command, folder, f"{url}/", {"PYTHONPATH": str(ROOT / "clients" / "python")}):
-        yield Club(url, json.loads(config.read_text()))
+        yield Club(url, folder, json.loads(config.read_text()))
 
 
 def join(browser: Browser, club: Club, ada: Person) -> None:
@@ -154,6 +156,8 @@ def test_a_club_shows_nobody_as_reachable_while_dpresence_is_gone(scene: Scene, 
             finally:
                 scene.service.start()
         assert "offline" in seen
+    kept = [*club.folder.glob("members.*"), *club.folder.glob("table.*")]
+    assert len(kept) >= 2 and all(file.stat().st_mode & 0o77 == 0 for file in kept), "PUIDs are private data of their users"
 
 
 def copied(scene: Scene, folder: Path) -> Path:
