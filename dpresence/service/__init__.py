@@ -190,7 +190,7 @@ class Services:
         )
         self.app_sessions = AppSessions(self.api_keys, self.snapshots, self.looks, self.hub, self.metrics, settings.presence)
         self.webhooks = Webhooks(directory, tracker, clock)
-        self.owner_mails = OwnerMails(directory, MailServer(settings.mail, clock), settings.identity.audience, clock)
+        self.owner_mails = OwnerMails(directory, MailServer(settings.mail, clock), settings.identity.home, clock)
         self.webhook_sender = WebhookSender(directory, tracker, self.feeds, self.looks, self.hub, requests, self.metrics, clock)
 
     def _assemble_repairs(self, backends: Backends, clock: Clock) -> None:

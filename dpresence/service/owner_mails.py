@@ -57,13 +57,13 @@ You get this mail once each time that a webhook is turned off, because you regis
 class OwnerMails:
     """Sends the mails that are due.
 
-    :param audience: the public address of this service.
+    :param home: the public address of this service, with its path.
     """
 
-    def __init__(self, directory: Directory, server: MailServer, audience: str, clock: Clock) -> None:
+    def __init__(self, directory: Directory, server: MailServer, home: str, clock: Clock) -> None:
         self._directory = directory
         self._server = server
-        self._audience = audience.rstrip("/")
+        self._home = home
         self._mails = RateLimit("too many mails to their owner", ATTEMPTS_PER_DAY, _DAY_SECONDS, clock)
         self._clock = clock
 
@@ -119,7 +119,7 @@ class OwnerMails:
         owner = self._directory.account(application.owner)
         if owner is None or webhook.off_reason is None:
             return None
-        page = f"{self._audience}/myapps/{application.id}"
-        values = {"service": self._audience, "name": application.name, "url": webhook.url, "page": page}
+        page = f"{self._home}/myapps/{application.id}"
+        values = {"service": self._home, "name": application.name, "url": webhook.url, "page": page}
         text = _TURNED_OFF.format(**values, reason=_REASONS[webhook.off_reason])
         return owner.email, f"The webhook of {application.name} is turned off", text, f"webhook.{webhook.appid}.{webhook.off_at}"

@@ -17,7 +17,7 @@ from dpresence.mail import MailRefused, MailServer
 from dpresence.service.owner_mails import ATTEMPTS_PER_DAY
 from dpresence.settings import MailSettings
 from dpresence.tests import mail_server as real
-from dpresence.tests.web.support import World
+from dpresence.tests.web.support import AUDIENCE, World
 from dpresence.tests.web.webhook_endpoint import ANN, Endpoint, long_leases
 
 __all__ = ["long_leases"]
@@ -67,6 +67,13 @@ def test_the_owner_is_told_once_that_a_webhook_is_turned_off(make_world: Callabl
     endpoint.take()
     world.services.owner_mails.run()
     assert len(server.mails[before:]) == 2, "turned off again"
+
+
+def test_the_page_that_a_mail_names_is_below_the_path_of_the_service(make_world: Callable[..., World], server: real.MailServer) -> None:
+    world, before = make(make_world, server, identity__path="/_presence"), len(server.mails)
+    endpoint = gone(world)
+    world.services.owner_mails.run()
+    assert f"{AUDIENCE}/_presence/myapps/{endpoint.app.id}" in server.mails[before]["text"]
 
 
 @pytest.mark.slow
