@@ -191,9 +191,16 @@ class PartitionReader:
         return found
 
     def _reading(self, feed: _Feed, appid: str, part: int, offset: int, limit: int) -> gevent.Greenlet:
-        """Return the greenlet that reads a part; a late one is not started twice."""
+        """Return the greenlet that reads a part; a late one is not started twice.
+
+        A late one that has ended may lack entries that were signalled afterwards: then another signal follows.
+        """
         late = feed.late.pop((part, offset), None)
-        return gevent.spawn(self._read_part, feed, appid, part, offset, limit) if late is None else late  # one that is done is false
+        if late is None:  # one that is done is false
+            return gevent.spawn(self._read_part, feed, appid, part, offset, limit)
+        if late.ready() and part in feed.unread:
+            self._signal(appid)
+        return late
 
     def _read_part(self, feed: _Feed, appid: str, part: int, offset: int, limit: int) -> Entries:
         signals = feed.signals[part]

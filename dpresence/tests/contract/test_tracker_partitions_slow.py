@@ -49,6 +49,25 @@ def test_its_part_follows_with_a_signal_when_it_answers(servers, processes, user
     assert [entry.status for entry in reader.entries] == ["unavailable"]
 
 
+def test_what_follows_a_late_reading_that_found_nothing_arrives_with_its_signal(processes, users, reader, monkeypatch):
+    part, listener = processes[1]._parts[AWAY], SignalListener(processes[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(part, "read", lambda *of, read=part.read: gevent.sleep(1.2 * partition_reader.PATIENCE_SECONDS) or read(*of))
+        processes[1]._reader.record_gap(AWAY)
+        assert reader.read() == 0
+        eventually(lambda: listener._signals)
+    read_at_signals(reader, listener)
+    set_status(processes[0], users[AWAY], "unavailable")
+    eventually(lambda: read_at_signals(reader, listener) or reader.statuses[puid(users[AWAY])] == "unavailable")
+
+
+def read_at_signals(reader, listener):
+    """Read once for the signals that have come, as the fan-out of an application does."""
+    if listener._signals:
+        listener._signals.clear()
+        reader.read()
+
+
 @pytest.mark.slow
 def test_one_that_is_always_slow_is_read_all_the_same(processes, users, reader, monkeypatch):
     part = processes[1]._parts[AWAY]
