@@ -136,7 +136,13 @@ class RedisTracker(RedisFeeds):
         return Connected(found[0], found[1] or None, found[2])
 
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, sign_in_revision: int = 0) -> bool:
-        return bool(self._change("update", user, device, connection, status, *self._encode_grants(grants), sign_in_revision))
+        unanswered = self._unanswered.pop((user, connection), None)  # before the call, as in ``connect``: it shows who owns the device
+        try:
+            return bool(self._change("update", user, device, connection, status, *self._encode_grants(grants), sign_in_revision))
+        except BaseException:
+            if unanswered is not None:
+                self._unanswered[user, connection] = unanswered
+            raise
 
     def begin_update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, done: Updated) -> None:
         operation = ("update", self._partition, user, device, connection, status, *self._encode_grants(grants), 0)

@@ -183,6 +183,14 @@ class TestLostServer:
         backend.due()
         assert [(device.name, device.connected) for device in backend.devices("jane")] == [(made.device, True)]
 
+    def test_a_connection_that_finds_its_device_by_an_update_keeps_it(self, backend, redis):
+        with redis.stopped():
+            assert _refused(lambda: connect(backend))
+            assert _refused(lambda: update(backend, "online"))
+        eventually(lambda: update(backend, "online"))  # as a recovery does, whose attempt to connect the device again had no answer
+        backend.due()
+        assert [device.connected for device in backend.devices("jane")] == [True]
+
     def test_a_call_that_was_never_sent_is_not_abandoned(self, backend, redis):
         redis.kill()
         for number in range(10):
