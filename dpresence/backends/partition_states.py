@@ -8,7 +8,7 @@ from contextlib import suppress
 from ..errors import BackendUnavailable, SettingError
 from ..settings import RedisSettings
 from ..settings.allowed import redis_name
-from .partitions import open_named, open_server, url_of
+from .partitions import open_named, open_server, present_names, url_of
 
 BESIDE = "a process of an earlier version serves beside the partitions: stop it"
 """Error about a server in ``servers_beside``."""
@@ -79,9 +79,10 @@ def is_served(redis: RedisSettings, stored: Sequence[str]) -> bool:
     """
     from .tracker.redis_server import has_listeners
 
-    found = False
-    by_settings = redis.cluster or not stored
-    for server in [open_server(redis, url) for url in redis.tracker_urls] if by_settings else [open_named(redis, name) for name in stored]:
+    found, servers = False, [open_server(redis, url) for url in redis.tracker_urls]
+    with suppress(BackendUnavailable):
+        servers = [open_named(redis, name) for name in dict.fromkeys(present_names(redis, stored))] or servers
+    for server in servers:
         with suppress(BackendUnavailable):
             found = found or has_listeners(server)
     return found
