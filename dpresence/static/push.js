@@ -8,6 +8,7 @@ import { timeElement } from "./times.js";
 import { registration } from "./web-app.js";
 
 const SETTING = "push";
+const STORED = "push-stored"; // until when, in milliseconds, the service has said to keep the subscription, and its endpoint
 const NOT_FOUND = 110;
 const ID = /^[no]_[\w-]{1,62}$/;
 
@@ -95,8 +96,16 @@ export class Push {
     return "PushManager" in window && "Notification" in window ? (await registration)?.pushManager ?? null : null;
   }
 
+  /** True if the service has ended the subscription before its time, as by the list in another browser. */
+  get #wasEnded() {
+    const [until, endpoint] = (this.#storage.get(STORED) ?? "").split(" ");
+    const isKept = endpoint === this.#own?.endpoint && Date.now() < Number(until);
+    return isKept && !this.#answer.subscriptions.some((one) => one.endpoint === endpoint);
+  }
+
   /** Store the subscription again; end one that is not wanted, and replace one that was made with another key. */
   async #settle() {
+    if (this.#wasEnded) this.#storage.set(SETTING, null);
     const wanted = this.#storage.get(SETTING) === "yes" && this.offered && Notification.permission === "granted";
     if (this.#own && (!wanted || base64url(this.#own.options.applicationServerKey) !== this.#answer.key)) await this.#unsubscribe();
     if (wanted) await this.#subscribe();
@@ -106,7 +115,9 @@ export class Push {
     const key = this.#answer.key ?? "";
     this.#own ??= await (await this.#manager())?.subscribe({ userVisibleOnly: true, applicationServerKey: key }) ?? null;
     const { endpoint, keys } = this.#own?.toJSON() ?? {};
-    await call("PUT", "/push", { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth }, key, label: describeBrowser().label });
+    const wanted = { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth }, key, label: describeBrowser().label };
+    const stored = await call("PUT", "/push", wanted);
+    this.#storage.set(STORED, `${stored.expires_at} ${endpoint}`);
     await this.#read();
   }
 

@@ -14,7 +14,7 @@ from dpresence.tests.live.service import Service
 from .accessibility import Axe
 from .conftest import STATIC
 from .support import WAIT_SECONDS, Browser
-from .web_app import SHOWN, application, debugged, deliver, evaluate, notify, service, sue, turn_on
+from .web_app import SHOWN, SUBSCRIBING, application, debugged, deliver, evaluate, notify, service, sue, turn_on
 
 __all__ = ["application", "service", "sue"]
 
@@ -145,6 +145,21 @@ def test_a_browser_that_was_stopped_elsewhere_meanwhile_is_stopped_here_too(sue:
     browser.click("Stop notifying this browser while the page is closed")
     browser.wait(lambda it: it.count("#push-browsers li") == 0 and it.find("#push").text == "Notify this browser while the page is closed")
     assert browser.find("#alert").text == ""
+
+
+@pytest.mark.parametrize("days", [0, 91])
+def test_a_browser_that_was_stopped_elsewhere_stays_so_when_its_page_opens_unless_its_time_was_over(
+    days: int, sue: Person, service: Service, browser: Browser
+) -> None:
+    turn_on(sue, browser)
+    [mine] = sue.call("GET", "/push")["subscriptions"]
+    sue.call("DELETE", f"/push/{mine['id']}")
+    browser.begin_pages_with(f"{SUBSCRIBING}; const now = Date.now; Date.now = () => now() + {days} * 86400000;")
+    browser.open(f"{service.origin}/sidebar")
+    words = "Stop notifying this browser" if days else "Notify this browser"
+    browser.wait(lambda it: it.find("#push").text == f"{words} while the page is closed")
+    assert subscriptions(sue) == [mine["endpoint"]] * bool(days)
+    assert (browser.run("return localStorage.getItem('subscribed')") is None) == (not days)
 
 
 def subscriptions(person: Person) -> list[str]:
