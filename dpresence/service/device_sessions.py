@@ -142,7 +142,7 @@ class DeviceSessions:
         session, connection = channel.session, channel.connection_id
         if account.revision == session.revision or self._devices.renew(account, session.device, connection, session.status):
             return True
-        return not self._devices.signed_out(account.id, connection)
+        return not self._devices.signed_out(account.id, session.device, connection, session.revision)
 
 
 def check_email(frame: StatusUpdate | OverrideUpdate, email: str) -> None:

@@ -170,9 +170,9 @@ class Devices:
         """
         self._connect(user, device, connection, status, sign_in_revision)
 
-    def signed_out(self, user: str, connection: str) -> bool:
-        """Return whether a connection of a user lost its device because the device was signed out."""
-        return self._tracker.signed_out(user, connection)
+    def signed_out(self, user: str, device: str, connection: str, sign_in_revision: int) -> bool:
+        """Return whether a connection lost its device because the device was signed out; see ``Tracker.signed_out``."""
+        return self._tracker.signed_out(user, device, connection, sign_in_revision)
 
     def signal_replaced(self, user: str, device: str, connection: str) -> None:
         """Signal the process of a replaced connection to close it. If this fails, the connection still cannot update the device."""

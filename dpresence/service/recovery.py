@@ -166,7 +166,7 @@ class Recovery:
         elif any(other.connected for other in self._devices.list(user) if other.name == device):
             if not update():  # this connection may have been connected again in the meantime
                 channel.close(CloseCode.REPLACED, REPLACED)
-        elif self._devices.signed_out(user, channel.connection_id):
+        elif self._devices.signed_out(user, device, channel.connection_id, channel.session.revision):
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
         else:
             self._connect_again(user, device, channel)

@@ -122,8 +122,11 @@ class Tracker(FeedStore):
         """Sign out at once every device of a user that signed in before the account had the revision ``before_revision``."""
 
     @abstractmethod
-    def signed_out(self, user: str, connection: str) -> bool:
-        """Return whether a connection of a user that owns no device lost it by a sign-out, and not by a loss of data in the store."""
+    def signed_out(self, user: str, device: str, connection: str, sign_in_revision: int) -> bool:
+        """Return whether a connection that does not own its device any more was signed out, and not lost with data of the store.
+
+        :param sign_in_revision: revision of the account when this connection signed in: the device may have been swept before the sign-out.
+        """
 
     @abstractmethod
     def due(self) -> Sequence[str]:

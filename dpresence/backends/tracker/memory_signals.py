@@ -44,5 +44,5 @@ class MemorySignals(Tracker):
     def renew(self) -> None:
         """Do nothing: there is no lease."""
 
-    def signed_out(self, user: str, connection: str) -> bool:
+    def signed_out(self, user: str, device: str, connection: str, sign_in_revision: int) -> bool:
         return True  # this tracker never loses data

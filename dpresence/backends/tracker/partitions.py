@@ -143,8 +143,8 @@ class PartitionedTracker(Tracker):
     def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:
         self._part(user).remove_all(user, grants, before_revision)
 
-    def signed_out(self, user: str, connection: str) -> bool:
-        return self._part(user).signed_out(user, connection)
+    def signed_out(self, user: str, device: str, connection: str, sign_in_revision: int) -> bool:
+        return self._part(user).signed_out(user, device, connection, sign_in_revision)
 
     def due(self) -> Sequence[str]:
         return [user for users in call_present(lambda part: part.due(), self._parts) for user in users]

@@ -160,8 +160,8 @@ class RedisTracker(RedisFeeds):
     def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:
         self._change("remove_all", user, *self._encode_grants(grants), before_revision)
 
-    def signed_out(self, user: str, connection: str) -> bool:
-        return bool(self._call("signed_out", connection))
+    def signed_out(self, user: str, device: str, connection: str, sign_in_revision: int) -> bool:
+        return bool(self._call("signed_out", user, device, connection, sign_in_revision))
 
     def due(self) -> Sequence[str]:
         for call, marker in list(self._unanswered.items()):

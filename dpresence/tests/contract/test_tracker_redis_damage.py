@@ -153,7 +153,7 @@ def test_a_record_that_cannot_be_read_is_gone_and_its_devices_are_asked_to_conne
         client.set(f"{T}user:jane", BAD_RECORDS[kind])
     assert update(tracker, "unavailable") is False
     assert ("forgotten", "jane") in listener.received()
-    assert tracker.signed_out("jane", "c1") is False
+    assert tracker.signed_out("jane", "phone", "c1", 0) is False
     assert (tracker.status("jane"), list(tracker.devices("jane"))) == ("offline", [])
     connect(tracker, status="unavailable")
     assert changes(tracker) == [("online", "explicit"), ("unavailable", "explicit")]

@@ -36,7 +36,7 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "leave": lambda it: it.leave("jane", "phone", "c1"),
     "remove": lambda it: it.remove("jane", "phone", GrantSet(0, (JANE,))),
     "remove_all": lambda it: it.remove_all("jane", GrantSet(0, (JANE,))),
-    "signed_out": lambda it: it.signed_out("jane", "c1"),
+    "signed_out": lambda it: it.signed_out("jane", "phone", "c1", 0),
     "due": lambda it: it.due(),
     "expire": lambda it: it.expire("jane", GrantSet(0, (JANE,))),
     "renew": lambda it: it.renew(),

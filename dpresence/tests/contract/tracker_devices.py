@@ -237,4 +237,4 @@ class DeviceContract:
             backend.remove_all("jane", GrantSet(0, (JANE,)))
         else:
             backend.remove("jane", "phone", GrantSet(0, (JANE,)))
-        assert backend.signed_out("jane", "c1") is True
+        assert backend.signed_out("jane", "phone", "c1", 0) is True

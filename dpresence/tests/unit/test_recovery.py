@@ -38,7 +38,8 @@ class Devices:
         self.again, self.left, self.out = [], [], False
         self.known, self.listed = [], []
 
-    def signed_out(self, user, connection):
+    def signed_out(self, user, device, connection, sign_in_revision):
+        assert sign_in_revision == 3
         return self.out
 
     def update_status(self, user, device, connection, status):

@@ -2,6 +2,7 @@
 local rates, records, context = require('rates'), require('records'), require('batch_context')
 local call, me, ticks, STALE = redis.call, context.process, context.ticks, context.STALE
 local GRACE_END, SIGN_IN_REVISION = records.GRACE_END, records.SIGN_IN_REVISION
+local ERASED = 2 ^ 53 - 1 -- before_revision of a sign-out that signs out every connection until now
 local operations = {}
 
 local function find_owned(record, name, connection)
@@ -159,25 +160,39 @@ function operations.abandon(user, connection)
   if name then operations.leave(user, name, connection) end
 end
 
+-- Record a sign-out of "USER", or of "USER DEVICE": a process that was cut off may have a channel whose device was swept before.
+local function record_sign_out(owner, before_revision)
+  if before_revision == ERASED then return end
+  local key = context.prefix .. 'out:' .. owner
+  local newest = math.max(before_revision, tonumber(call('GET', key) or 0))
+  call('SET', key, string.format('%.0f', newest), 'EX', context.feed_seconds)
+end
+
 -- before_revision: sign the device out only if it signed in before the account had this revision.
 function operations.remove(user, name, grants, revision, override, before_revision)
-  return delete_devices(user, grants, revision, override, 'explicit', function(other, device)
+  local found = delete_devices(user, grants, revision, override, 'explicit', function(other, device)
     return other == name and (device[SIGN_IN_REVISION] or 0) < before_revision
   end)
+  if found ~= STALE then record_sign_out(user .. ' ' .. name, before_revision) end
+  return found
 end
 
 function operations.remove_all(user, grants, revision, override, before_revision)
   local found = delete_devices(user, grants, revision, override, 'explicit', function(_, device)
     return (device[SIGN_IN_REVISION] or 0) < before_revision
   end)
-  if found ~= STALE and records.load(user).status == 'offline' then
+  if found == STALE then return STALE end
+  record_sign_out(user, before_revision)
+  if records.load(user).status == 'offline' then
     rates.append_status_at_once(grants, 'offline', 'explicit') -- changes a feed only if the record was lost
   end
   return found
 end
 
-function operations.signed_out(connection)
-  return call('EXISTS', context.prefix .. 'out:' .. connection) == 1
+function operations.signed_out(user, name, connection, sign_in_revision)
+  local out = context.prefix .. 'out:'
+  local marks = call('MGET', out .. connection, out .. user, out .. user .. ' ' .. name)
+  return marks[1] ~= false or math.max(tonumber(marks[2] or 0), tonumber(marks[3] or 0)) > sign_in_revision
 end
 
 function operations.devices(user)

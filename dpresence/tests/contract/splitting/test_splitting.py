@@ -127,7 +127,7 @@ def test_overrides_sign_outs_and_revisions_hold(processes, users, splitter_of):
     assert two.status(user) == "unavailable"
     with pytest.raises(StaleGrants):
         one.update(user, "phone", "c1", "online", GrantSet(6, grants(user)))
-    assert two.signed_out(users[0], "c9") and not two.signed_out(users[0], "c1")
+    assert two.signed_out(users[0], "tv", "c9", 0) and not two.signed_out(users[0], "phone", "c1", 0)
 
 
 def test_a_postponed_change_is_sent_afterwards(settings, processes, users, redis_server, splitter_of):

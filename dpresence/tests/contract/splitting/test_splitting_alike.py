@@ -80,7 +80,7 @@ class Life:
                 appid: sorted((each.puid, each.status, each.at, each.reason) for each in view_and_head(two, appid)[0].values())
                 for appid in APPLICATIONS
             },
-            "signed out": [one.signed_out(user, connection) for _, user, _, connection in self._connections],
+            "signed out": [one.signed_out(user, device, connection, 0) for _, user, device, connection in self._connections],
             "owned": [sorted((number, owner) for owner in tracker.due()) for number, tracker in enumerate(self._processes)],
         }
 
