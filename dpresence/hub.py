@@ -114,6 +114,10 @@ class DevicePort(Protocol):
     def idle(self) -> bool:
         """True if the kernel has accepted all sent frames."""
 
+    @property
+    def silent(self) -> bool:
+        """True if nothing was received for longer than a ping and its pong may take: its process has stood still, or the peer is gone."""
+
     def room_for(self, notifications: Sequence[Notification]) -> int:
         """Return how many of ``notifications``, at least one, fit into the send buffer of an idle channel beside an answer."""
 
@@ -220,9 +224,7 @@ class Hub:
 
     def devices_of(self, user: str) -> dict[str, DevicePort]:
         """Return a user's channels in this process by device, as a new dict."""
-        channels = self._devices.get(user)
-        if channels is None:
-            return {}
+        channels = self._devices.get(user, {})
         return channels.copy() if isinstance(channels, dict) else {channels.session.device: channels}
 
     def close_devices(self, user: str, reason: str, which: Callable[[str, DevicePort], bool] = lambda name, channel: True) -> None:
@@ -240,8 +242,7 @@ class Hub:
 
     def close_replaced(self, user: str, device: str, connection: str) -> None:
         """Close the channel of a device if its connection is ``connection``, which another process has replaced."""
-        channel = self.devices_of(user).get(device)
-        if channel is not None and channel.connection_id == connection:
+        if (channel := self.devices_of(user).get(device)) is not None and channel.connection_id == connection:
             channel.close(CloseCode.REPLACED, REPLACED)
 
     def devices(self) -> list[tuple[str, str, DevicePort]]:

@@ -25,6 +25,10 @@ class ChannelConnection(Protocol):
     def idle(self) -> bool:
         """True if the kernel has accepted all sent frames."""
 
+    @property
+    def silent(self) -> bool:
+        """True if nothing was received for longer than a ping and its pong may take: this process has stood still, or the peer is gone."""
+
     def send(self, payload: bytes) -> None:
         """Send or queue one text message (UTF-8)."""
 

@@ -48,6 +48,12 @@ class ConnectionBase(Wire):
 
     # What views, channels and the hub call
 
+    @property
+    def silent(self) -> bool:
+        """See ``ChannelConnection``."""
+        presence = self._gate.settings.presence
+        return self._gate.clock.monotonic() > self._received_at + presence.ping_seconds + presence.pong_seconds
+
     def open(self, channel: Channel) -> None:
         """Set the channel. A view calls this before the 101; the connection starts later."""
         self.channel = channel

@@ -219,6 +219,11 @@ class DeviceChannel(UpdatingChannel):
             self._leave()
 
     @property
+    def silent(self) -> bool:
+        """True if nothing was received for longer than a ping and its pong may take."""
+        return self.connection.silent
+
+    @property
     def idle(self) -> bool:
         """True if the kernel has accepted all sent frames."""
         return self.connection.idle

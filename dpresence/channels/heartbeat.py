@@ -59,6 +59,11 @@ class HeartbeatConnection:
         """True if it has ended, or is about to."""
         return self.code != 0
 
+    @property
+    def silent(self) -> bool:
+        """True if the lease is over."""
+        return self._gate.clock.monotonic() >= self.lease_ends_at
+
     def begin(self, channel: HeartbeatChannel) -> None:
         """Begin: from now on the ticker ends the lease."""
         self._channel = channel

@@ -168,6 +168,8 @@ class Recovery:
                 channel.close(CloseCode.REPLACED, REPLACED)
         elif self._devices.signed_out(user, device, channel.connection_id, channel.session.revision):
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
+        elif channel.silent:  # its device may have left elsewhere since; a peer that is there comes back
+            channel.close(CloseCode.NO_PONG, "no pong")
         else:
             self._connect_again(user, device, channel)
 

@@ -50,6 +50,7 @@ class FakeConnection:
     :ivar sent: the frames that were sent, decoded.
     :ivar code: the close code, None while it is open.
     :ivar idle: whether nothing waits to be written.
+    :ivar silent: whether the peer has sent nothing for a long time.
     """
 
     _ids = itertools.count(1)
@@ -63,6 +64,7 @@ class FakeConnection:
         self.reason = ""
         self.known = False
         self.idle = True
+        self.silent = False
         self._clean = True
         self._resumed = AsyncResult()
         self._deferred = RLock()

@@ -147,6 +147,15 @@ def test_a_peer_that_does_not_answer_is_closed_in_the_promised_time(site: Site) 
     eventually(lambda: site.channel.code == 4201)
 
 
+def test_a_peer_is_silent_when_nothing_came_for_longer_than_a_ping_and_its_pong_take(site: Site) -> None:
+    site.answer(PONG)
+    for seconds, silent in ((35, False), (1, True)):
+        site.clock.advance(seconds)  # without a tick, as while the process stands still
+        assert site.connection.silent is silent
+    site.answer(PONG)
+    assert not site.connection.silent
+
+
 def test_a_channel_is_ticked_in_the_round_after_its_deadline(site: Site) -> None:
     site.channel.at = site.clock.monotonic() + 5
     site.answer(frame(9))  # not ordinary, so a greenlet runs, and a tick follows

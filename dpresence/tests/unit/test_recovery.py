@@ -18,6 +18,7 @@ class Channel:
     """A device's channel that stays."""
 
     connection_id = "c1"
+    silent = False
 
     def __init__(self):
         self.session, self.closed = DeviceSession(), None
@@ -125,6 +126,13 @@ def test_a_device_that_was_signed_out_without_a_signal_is_closed(recovery, chann
     recovery.start()
     run(recovery)
     assert (channel.closed, devices.again) == (4009, [])
+
+
+def test_a_device_that_has_been_silent_is_asked_to_come_back_and_is_not_shown_meanwhile(recovery, channel, devices):
+    channel.silent = True
+    recovery.start()
+    run(recovery)
+    assert (channel.closed, devices.again) == (4201, [])
 
 
 def test_a_device_that_is_found_to_be_forgotten_while_it_is_looked_at_connects_again(recovery, channel, devices):

@@ -6,10 +6,10 @@ import pytest
 
 from dpresence.errors import CloseCode
 from dpresence.tests.waiting import eventually
-from dpresence.tests.web.support import App, World
+from dpresence.tests.web.support import App, World, updates
 from dpresence.tests.web.test_two_processes import ANN, deaf, latest, parts, recovers
 
-NOT_SIGNED_IN = CloseCode.NOT_SIGNED_IN
+NOT_SIGNED_IN, NO_PONG = CloseCode.NOT_SIGNED_IN, CloseCode.NO_PONG
 
 
 @pytest.fixture
@@ -53,3 +53,15 @@ def test_a_device_that_signed_in_after_a_sign_out_connects_again(one, two, app, 
     swept(one, two, redis_server)
     recovers(two, forgotten=True)
     assert (device.code, latest(one, app, puid)) == (None, "online")
+
+
+def test_a_device_that_left_elsewhere_while_its_process_stood_still_is_not_shown_again(one, two, app, puid, redis_server):
+    former = two.device(ANN, device="phone")
+    deaf(two)
+    swept(one, two, redis_server)
+    one.device(ANN, "offline", device="phone").leave()
+    former.silent = True
+    service = one.followed(app)
+    recovers(two, forgotten=True)
+    one.settle()
+    assert (former.code, updates(service)) == (NO_PONG, [])

@@ -85,6 +85,14 @@ def test_a_device_whose_lease_has_ended_has_its_grace_and_is_gone(world: World, 
     assert not len(world.registry.gate.connections)
 
 
+def test_a_device_is_silent_when_its_lease_has_ended_while_the_process_stood_still(world: World) -> None:
+    first(world, lease=30)
+    ((_, _, channel),) = world.services.hub.devices()
+    for seconds, silent in ((29, False), (1, True)):
+        world.clock.advance(seconds)
+        assert channel.silent is silent
+
+
 def test_a_heartbeat_in_the_grace_brings_the_device_back_unnoticed(world: World, app: App, puid: str) -> None:
     ticket, service = first(world, lease=30), world.followed(app)
     world.clock.advance(31)
