@@ -4,7 +4,7 @@ import { PresenceChannel as Device } from "http://127.0.0.1:8282/static/presence
 
 /** Return an assertion, or null when nobody is signed in. With OpenID Connect, it is the ID token of your own sign-in. */
 async function signIn() {
-  const answer = await fetch("/assertion", { method: "POST" });
+  const answer = await fetch("/assertion", { method: "POST", signal: AbortSignal.timeout(15000) }); // the client waits for it without a limit
   if (answer.status === 401) return null;
   if (!answer.ok) throw new Error(`this site answers ${answer.status}`);
   return answer.text();
