@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from dpresence_client import InvalidCredentials, PairedDevice, PresenceError, SignedOut, begin_pairing, finish_pairing
@@ -29,8 +30,8 @@ def pair(url: str) -> PairedDevice:
 
 def paired(url: str) -> PairedDevice:
     """Return the credential of this computer at a service, which is stored where only its user can read it."""
-    if FILE.exists():
-        stored = json.loads(FILE.read_text())
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):  # there is none, or the file is damaged
+        stored = dict(json.loads(FILE.read_text()))
         if stored.pop("url") == url:
             return PairedDevice(**stored)
     device = pair(url)

@@ -125,3 +125,15 @@ def test_the_desktop_shows_its_user_by_the_screen_lock_and_the_sleep_until_they_
         person.call("DELETE", f"/devices/{device['device']}")
         assert "signed out" in desktop.line()
         assert (desktop.process.wait(30), stored.exists()) == (2, False)
+
+
+@pytest.mark.parametrize("damaged", ["", "[1]", '{"url": "URL", "credential": "device:x"}'])
+def test_a_desktop_whose_stored_credential_is_damaged_pairs_again(service: Service, tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "dpresence-desktop.json").write_text(damaged.replace("URL", service.origin))
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLES.parent / "clients" / "python")}
+    command = [sys.executable, EXAMPLES / "desktop" / "desktop.py", "--service", service.origin]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as desktop:
+        try:
+            assert desktop.stdout and desktop.stdout.readline().startswith(f"Open {service.origin}/pair?code=")
+        finally:
+            desktop.kill()
