@@ -5,17 +5,18 @@ import { byId } from "./dom.js";
 import { announce, attempt, call, confirmAction, onClick } from "./page.js";
 import { _ } from "./texts.js";
 
-const PIXELS = 256;
+const PIXELS = 256, LEAST_PIXELS = 32; // the service takes no picture that is narrower or lower
 
 /**
- * Return a picture as a PNG that is at most 256 pixels wide and high.
+ * Return a picture as a PNG that is at most 256 pixels wide and high, or 32 pixels in the other direction.
  * @param {File} file
  * @returns {Promise<Blob | null>} null if the browser cannot read it
  */
 async function smaller(file) {
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) return null;
-  const scale = Math.min(1, PIXELS / Math.max(picture.width, picture.height));
+  const [shorter, longer] = [picture.width, picture.height].sort((one, other) => one - other);
+  const scale = Math.min(1, Math.max(PIXELS / longer, LEAST_PIXELS / shorter));
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [picture.width, picture.height].map((length) => Math.max(1, Math.round(length * scale)));
   canvas.getContext("2d")?.drawImage(picture, 0, 0, canvas.width, canvas.height);

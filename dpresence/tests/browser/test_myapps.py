@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
 from dpresence.tests.live.clients import Person
@@ -213,6 +214,15 @@ def choose_icon(browser: Browser, home: str, appid: str) -> None:
     browser.find("#icon").send_keys(str(STATIC / "icon-512.png"))
     browser.wait(lambda it: it.count("#sign img") == 1 and "The icon is saved." in it.text())
     assert browser.find("#sign img").get_attribute("src").startswith(f"{home}/icons/{appid}/")
+
+
+def test_a_wide_picture_becomes_an_icon(browser: Browser, scene: Scene, home: str, tmp_path: Path) -> None:
+    Image.new("RGB", (1500, 100), "red").save(tmp_path / "wide.png")
+    open_new(browser, home, "chess.example.org", "wim@example.org")
+    browser.settled()
+    browser.find("#icon").send_keys(str(tmp_path / "wide.png"))
+    browser.wait(lambda it: it.count("#sign img") == 1 and "The icon is saved." in it.text())
+    browser.assert_quiet()
 
 
 @pytest.mark.slow
