@@ -106,12 +106,14 @@ class WebsocketHandler(HttpHandler):
                 gate.leave(connection)
 
     def _check_request(self) -> None:
+        has_body = bool(self.content_length) or "HTTP_TRANSFER_ENCODING" in self.environ
+        if has_body:
+            self.skip_body()
         if self.request_version != "HTTP/1.1":
             raise WrongValue("a websocket needs HTTP/1.1")
         if self.command != "GET":
             raise MethodNotAllowed
-        if self.content_length or "HTTP_TRANSFER_ENCODING" in self.environ:
-            self.skip_body()
+        if has_body:
             raise WrongValue("a websocket's request has no body")
 
     def _check_admission(self, origin: str | None) -> None:

@@ -81,7 +81,8 @@ class HttpHandler(WebSocketHandler):
         finally:
             self._deadline.close()
         if isinstance(result, tuple):
-            self.socket.sendall(result[1])
+            with gevent.Timeout(self.limits.idle_seconds, TimeoutError):
+                self.socket.sendall(result[1])
             self.time_finish = time.time()
             self.log_request()
         if self._request_unread:
@@ -162,7 +163,6 @@ class HttpHandler(WebSocketHandler):
 
         :raises Refused: the body is too large, malformed or late.
         """
-        self.wsgi_input = pywsgi.Input(io.BytesIO(), 0)  # pywsgi has no rest to discard
         try:
             body = self._read_body()
         except Refused:
@@ -189,11 +189,11 @@ class HttpHandler(WebSocketHandler):
     def skip_body(self) -> None:
         """Leave the body unread; the connection is closed after the response."""
         self.close_connection = self._request_unread = True
-        self.wsgi_input = pywsgi.Input(io.BytesIO(), 0)
 
     def get_environ(self) -> dict[str, Any]:
         """Return the WSGI environ, with the client's address and scheme also behind trusted proxies."""
         environ: dict[str, Any] = super().get_environ()
+        self.wsgi_input = pywsgi.Input(io.BytesIO(), 0)  # pywsgi would read what is left of a body, without any limit
         environ["HTTP_COOKIE"] = own_cookies(environ.get("HTTP_COOKIE", ""), _OWN_COOKIES)
         forwarding = self.server.gate.forwarding
         self._proxied = forwarding.trusts(environ.get("REMOTE_ADDR"))

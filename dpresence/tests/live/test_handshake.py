@@ -116,6 +116,22 @@ def test_a_request_with_a_body_is_refused(server, headers):
 
 
 @pytest.mark.parametrize(
+    ("method", "version", "headers"),
+    [
+        ("POST", "HTTP/1.1", {"Content-Length": "1000"}),
+        ("POST", "HTTP/1.1", {"Transfer-Encoding": "chunked"}),
+        ("GET", "HTTP/1.0", {"Content-Length": "1000"}),
+        ("GET", "HTTP/1.1", {"Content-Length": "1000"}),
+    ],
+)
+def test_a_refused_request_whose_body_never_comes_keeps_no_connection(hasty, method, version, headers):
+    with hasty.connect(method=method, version=version, headers=headers) as client:
+        assert client.status == (405 if method == "POST" else 400)
+        assert client.hung_up()
+    hasty.wait_for(lambda stats: stats["plain"] == 1)
+
+
+@pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", AUDIENCE + "0", AUDIENCE + "/", AUDIENCE.upper(), "https://pages.example", ""]
 )
 def test_a_page_from_elsewhere_is_refused(server, origin):
