@@ -41,20 +41,20 @@ class Renewal:
     def __init__(self, stop: Callable[[], None]) -> None:
         self.wanted = False
         self._stop = stop
-        self._checking = False
+        self._checking = self._stopped = False
         self._terminal = has_terminal()
 
     def request(self) -> None:
         """Handle SIGHUP. If the controlling terminal was closed, which also sends SIGHUP, the service stops."""
         if self._terminal and not has_terminal():
             self.cancel()
-        elif not self._checking:
+        elif not self._checking and not self._stopped:
             self._checking = True
             gevent.spawn(self._check)
 
     def cancel(self) -> None:
-        """Stop the service without a restart, as on SIGTERM. It overrides an earlier SIGHUP."""
-        self.wanted = False
+        """Stop the service without a restart, as on SIGTERM. It overrides every SIGHUP, also a later one."""
+        self.wanted, self._stopped = False, True
         self._stop()
 
     def _check(self) -> None:
@@ -63,11 +63,13 @@ class Renewal:
             error = start_error()
         finally:
             self._checking = False
+        if self._stopped:  # meanwhile
+            return
         if error:
             log.warning("SIGHUP: not restarted, the service keeps running: %s", error)
         else:
             log.info("SIGHUP: restarting")
-            self.wanted = True
+            self.wanted = self._stopped = True
             self._stop()
 
 
@@ -81,8 +83,9 @@ def start_error() -> str:
     environment = {**os.environ, CHECK_VARIABLE: "1"}
     try:
         done = subprocess.run(  # noqa: S603 our own command line
-            command(), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False
-        )
+            command(), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="backslashreplace",
+            timeout=CHECK_SECONDS, check=False,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     if not done.returncode:
