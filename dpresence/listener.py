@@ -154,7 +154,12 @@ class Server(WebSocketServer):
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
         """Serve one TLS connection. A handshake that fails or takes too long is logged, not raised."""
-        with self.wrap_socket(client_socket, **self.ssl_args, do_handshake_on_connect=False) as sock:
+        try:
+            wrapped = self.wrap_socket(client_socket, **self.ssl_args, do_handshake_on_connect=False)
+        except OSError as error:  # the peer has reset the connection already, as checks of load balancers do
+            _log_failed_handshake(address, error)
+            return
+        with wrapped as sock:
             if not self.gate.enter(sock, address[0]):
                 return
             try:
@@ -168,7 +173,7 @@ class Server(WebSocketServer):
             with gevent.Timeout(self.gate.settings.channels.handshake_seconds, TimeoutError):
                 sock.do_handshake()
         except OSError as error:
-            log.info("TLS handshake with %s failed: %s", address[0], error)
+            _log_failed_handshake(address, error)
             return False
         return True
 
@@ -187,6 +192,10 @@ class Server(WebSocketServer):
         self.stop(timeout=1)
         if self.gate.connections:
             log.warning("%d channels did not end in time", len(self.gate.connections))
+
+
+def _log_failed_handshake(address: Any, error: OSError) -> None:
+    log.info("TLS handshake with %s failed: %s", address[0], error)
 
 
 def tls_context(settings: ServerSettings) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ import json
 import re
 import signal
 import socket
+import struct
 import sys
 import time
 
@@ -198,3 +199,21 @@ def test_plain_bytes_to_a_tls_port_are_no_news(secure):
     with secure_connect(secure) as client:
         client.send("still there")
         assert client.recv() == "still there"
+
+
+@pytest.mark.parametrize("data", [b"", b"\x16\x03\x01"])
+def test_a_connection_that_was_reset_before_its_tls_handshake_is_one_line_of_the_log(secure, data):
+    before = len(secure.log)
+    secure.process.send_signal(signal.SIGSTOP)
+    try:
+        with socket.create_connection(("127.0.0.1", secure.port), timeout=PATIENCE_SECONDS) as sock:
+            sock.sendall(data)
+            time.sleep(0.05)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    finally:
+        secure.process.send_signal(signal.SIGCONT)
+    with secure_connect(secure) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+    eventually(lambda: "TLS handshake with 127.0.0.1 failed" in secure.log[before:])
+    assert "Traceback" not in secure.log[before:]
