@@ -214,12 +214,15 @@ class HttpHandler(WebSocketHandler):
         super(WebSocketHandler, self).run_application()
 
     def refuse(self, refused: Refused, status: int = 0, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Answer with an error object (docs/protocol.md, section 7) and close the connection.
+        """Answer with an error object (docs/protocol.md, section 7) and close the connection; only close it, if a part of a body was sent.
 
         :param status: HTTP status; 0 for that of the error.
         """
         self._deadline.close()
         self.server.gate.metrics.refused(refused.errno)
+        if self.headers_sent:  # the client notices that the rest is missing
+            self.close_connection = True
+            return
         status = status or refused.status
         body = json.dumps(to_builtins(Refusal.of(refused))).encode()  # with blanks, unlike the bodies of views
         fields = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close"), *headers]

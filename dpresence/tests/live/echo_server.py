@@ -24,6 +24,7 @@ from dpresence.channels.connection import Channel, FrameLimits
 from dpresence.channels.frames import binary_frame, text_frame
 from dpresence.channels.handshake import Gate
 from dpresence.clock import Clock
+from dpresence.errors import BackendUnavailable
 from dpresence.metrics import Metrics
 from dpresence.settings import ServerSettings, Settings
 
@@ -191,6 +192,9 @@ class App:
 
     def __call__(self, environ, start_response):
         name = environ["PATH_INFO"].strip("/")
+        if name == "torn":
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return self._torn()
         status, body = getattr(self, f"page_{name}", self.page_unknown)(environ)
         start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
         return Body(self, body)
@@ -227,6 +231,11 @@ class App:
 
     def page_client(self, environ):
         return "200 OK", f"{environ['REMOTE_ADDR']} {environ['wsgi.url_scheme']}".encode()
+
+    def _torn(self):
+        """Yield half of a body, and fail as a backend that is away."""
+        yield b"a half"
+        raise BackendUnavailable
 
     def page_long(self, environ):
         return "200 OK", b"x" * 50_000_000

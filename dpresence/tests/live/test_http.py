@@ -115,6 +115,15 @@ def page_at(server, address):
         return client.status, client.body()
 
 
+def test_an_answer_that_breaks_off_has_no_other_one_in_it(server):
+    with Client(server.port, upgrade=False) as client:
+        client.send(b"GET /torn HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.read_head()
+        while data := client.sock.recv(65536):
+            client.buffer += data
+        assert (client.status, client.buffer) == (200, b"6\r\na half\r\n")
+
+
 def test_a_body_is_read_whole(server):
     assert ask(server, post(b"hello", "Content-Length: 5")) == (200, "hello")
 
