@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
@@ -23,9 +24,17 @@ def expose(gauges: Samples, counts: Samples | None, version: str, accept: str) -
     :param counts: see ``measures``. None if they are not known; no counter is then shown, so that none appears to fall.
     :param accept: the ``Accept`` header of the request.
     """
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = _encoder(accept)
     body: bytes = encode(_Metrics(gauges, counts, {"version": version, "python": platform.python_version()}))
     return body, content_type
+
+
+def _encoder(accept: str) -> tuple[Callable[[Any], bytes], str]:
+    """Return the encoder that a client prefers, and its content type; that of older scrapers for a version that is no number."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):
+        return choose_encoder("")
 
 
 def merge_gauges(reports: Sequence[Report]) -> dict[str, float]:

@@ -58,6 +58,12 @@ def test_a_program_on_this_machine_reads_them(shared: World) -> None:
     assert shared.browser()("GET", "/__metrics__").headers["Content-Type"].startswith("text/plain; version=0.0.4")
 
 
+@pytest.mark.parametrize("accept", ["application/openmetrics-text; version=new", "text/plain;version=1.x", "text/plain;version="])
+def test_a_version_that_is_no_number_is_answered_in_the_format_of_older_scrapers(shared: World, accept: str) -> None:
+    answer = shared.browser()("GET", "/__metrics__", Accept=accept)
+    assert (answer.status_int, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+
+
 @pytest.mark.parametrize("address", ["198.51.100.7", "10.0.0.1", "2001:db8::1"])
 def test_no_other_address_reads_them(shared: World, address: str) -> None:
     assert refusal(shared.browser(address)("GET", "/__metrics__")) == (403, NETWORKS)
