@@ -18,7 +18,7 @@ class PresenceSettings:
         60, "A process that has not renewed its lease for this long is treated as dead, and its devices as disconnected.", low=20, high=3600
     )
     device_lease_seconds: int = setting(
-        300, "Longest time for which a heartbeat keeps a device without a socket connected.", low=5, high=3600
+        300, "Longest time for which a heartbeat keeps a device without a socket connected.", low=60, high=3600
     )
     refresh_seconds: int = setting(20, "Interval at which a process renews its lease.", low=1, high=600)
     sweep_seconds: int = setting(5, "Interval of the sweep for devices whose grace or lease is over.", low=1, high=60)

@@ -88,6 +88,8 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org: no wildcard, no 
         ({"presence.ping_seconds": ""}, "presence.ping_seconds = : must be a whole number"),
         ({"presence.ping_seconds": "\u0662\u0665"}, "presence.ping_seconds: must be a whole number"),
         ({"presence.ping_seconds": "4"}, "presence.ping_seconds = 4: must be from 5 to 300"),
+        # a heartbeat without ``lease`` asks for 60 s
+        ({"presence.device_lease_seconds": "59"}, "presence.device_lease_seconds = 59: must be from 60 to 3600"),
         ({"presence.ping_seconds": "301"}, "presence.ping_seconds = 301: must be from 5 to 300"),
         ({"presence.status_rate": "1e3"}, "presence.status_rate: must be a number"),
         ({"presence.status_rate": "nan"}, "presence.status_rate: must be a number"),
