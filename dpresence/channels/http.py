@@ -25,7 +25,7 @@ from ..limits import TokenBucket
 from ..logs import begin_request
 from ..messages import Refusal
 from ..service.scheduling import yield_to_loop
-from .http_parser import BadRequest, Head, own_cookies, read_body, read_head
+from .http_parser import LINE_BYTES, BadRequest, Head, own_cookies, read_body, read_head
 
 access_log = logging.getLogger("dpresence.access")
 log = logging.getLogger("dpresence.server")
@@ -36,6 +36,7 @@ DISCARD_BYTES = 262144
 MAX_UNREAD_BYTES = 8 * 1024 * 1024
 """Maximum unread bytes of responses to one address; beyond it, further requests are refused."""
 _OWN_COOKIES = ("dpresence", "__Host-dpresence")
+pywsgi.MAX_REQUEST_LINE = LINE_BYTES  # which its handler checks as well
 
 
 class HttpHandler(WebSocketHandler):

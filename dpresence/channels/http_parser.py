@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from ..errors import TooLarge, WrongValue
 
-LINE_BYTES = 8192
-"""Maximum length of the request line."""
+LINE_BYTES = 16384
+"""Maximum length of the request line: a call of ``presence`` names up to 500 PUIDs, which take 14 KB."""
 FIELD_BYTES = 4096
 """Maximum length of a header line, except those of ``_LONG_FIELDS``."""
 FIELDS = 64
@@ -24,7 +24,7 @@ CHUNKS = 1024
 CHUNK_LINE_BYTES = 128
 """Maximum length of a chunk-size line with its extensions, and of a trailer line."""
 
-_LONG_FIELDS = {"authorization": 8192 + 256, "cookie": 8192}
+_LONG_FIELDS = {"authorization": 8192 + 256, "cookie": 8192, "last-event-id": 4096 + 256}
 _SINGLE_FIELDS = frozenset((
     "host", "content-length", "transfer-encoding", "authorization", "content-type", "origin", "expect", "upgrade", "x-csrf-token",
     "sec-websocket-key", "sec-websocket-version",
