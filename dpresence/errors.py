@@ -114,7 +114,16 @@ class TooMany(Refused):
 
 
 class MethodNotAllowed(Refused):
+    """A wrong method.
+
+    :ivar allowed: the methods that are allowed, for the header ``Allow`` (RFC 9110, 15.5.6).
+    """
+
     errno, status, text = 115, 405, "the method is not allowed here"
+
+    def __init__(self, error: str = "", *, allowed: str) -> None:
+        super().__init__(error)
+        self.allowed = allowed
 
 
 class SlowDown(Refused):

@@ -54,7 +54,7 @@ class WebsocketHandler(HttpHandler):
                 self.buffer_body()
                 self.run_plain()
         except Refused as refused:
-            self.refuse(refused)
+            self.refuse(refused, headers=[("Allow", refused.allowed)] if isinstance(refused, MethodNotAllowed) else ())
 
     def _open_stream(self) -> StreamConnection:
         """Return the connection by which this request may be answered later; see ``StreamOpener``."""
@@ -112,7 +112,7 @@ class WebsocketHandler(HttpHandler):
         if self.request_version != "HTTP/1.1":
             raise WrongValue("a websocket needs HTTP/1.1")
         if self.command != "GET":
-            raise MethodNotAllowed
+            raise MethodNotAllowed(allowed="GET")
         if has_body:
             raise WrongValue("a websocket's request has no body")
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _QUESTIONS = {"grant": "redirect", "pair answer": "code"}
 """By the name of the route of an answer, the field of its form that the page of the question needs."""
-_BY_STATUS: dict[int, type[Refused]] = {400: NotAnObject, 403: Forbidden, 404: UnknownPath, 405: MethodNotAllowed}
+_BY_STATUS: dict[int, type[Refused]] = {400: NotAnObject, 403: Forbidden, 404: UnknownPath}
 
 
 def answer(refused: Refused, request: Request) -> Response:
@@ -37,6 +37,8 @@ def answer(refused: Refused, request: Request) -> Response:
         request.services.metrics.refused(refused.errno)
     if refused.retry_after is not None:
         response.headers["Retry-After"] = str(refused.retry_after)
+    if isinstance(refused, MethodNotAllowed):
+        response.headers["Allow"] = refused.allowed
     if refused.status == 401:
         response.headers["WWW-Authenticate"] = "BrowserID, Bearer"
     return response
@@ -77,13 +79,10 @@ def refused(context: Refused, request: Request) -> Response:
 
 def http_exception(context: HTTPException, request: Request) -> Any:
     """Respond to errors of Pyramid and Cornice with the errors of the table."""
+    if context.status_int == MethodNotAllowed.status:
+        return answer(MethodNotAllowed(allowed=context.headers.get("Allow", "")), request)
     kind = _BY_STATUS.get(context.status_int)
-    if kind is None:
-        return context
-    response = answer(kind(), request)
-    if "Allow" in context.headers:
-        response.headers["Allow"] = context.headers["Allow"]
-    return response
+    return context if kind is None else answer(kind(), request)
 
 
 def unexpected(context: Exception, request: Request) -> Response:

@@ -28,7 +28,7 @@ credentials, extent = Body(Login), Body(Logout, optional=True)
 def get_login(request: Request) -> Response:
     """Return the sign-in page."""
     if not wants_page(request):
-        raise MethodNotAllowed("POST an assertion; the page is for browsers")
+        raise MethodNotAllowed("POST an assertion; the page is for browsers", allowed="POST")
     registry = request.shared
     token = registry.development_token
     next = local_path(request.GET.get("next", ""), f"{request.script_name}/")

@@ -105,8 +105,8 @@ def test_http_1_0_is_refused(server):
 
 
 def test_a_post_is_refused(server):
-    status, body, _ = refusal(server, method="POST")
-    assert (status, body["errno"]) == (405, 115)
+    status, body, headers = refusal(server, method="POST")
+    assert (status, body["errno"], headers["allow"]) == (405, 115, "GET")
 
 
 @pytest.mark.parametrize("headers", [{"Content-Length": "5"}, {"Transfer-Encoding": "chunked"}])
