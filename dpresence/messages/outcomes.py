@@ -58,7 +58,7 @@ class FollowedNotification(Struct):
     """The answer to ``GET /myapps/<appid>/notifications/<id>`` (section 6).
 
     :param state: the last outcome; ``waiting`` without one.
-    :param sent: when it was sent, milliseconds since the epoch.
+    :param sent: when it was sent: milliseconds since the epoch, whole seconds, so never after an outcome.
     """
 
     id: str
@@ -71,7 +71,7 @@ class FollowedNotification(Struct):
     def of(cls, item: Followed, outcomes: Sequence[PublishedOutcome]) -> Self:
         """Return a notification with its published outcomes."""
         entries = [OutcomeEntry.of(each) for each in outcomes]
-        return cls(item.id, item.puid, entries[-1].outcome if entries else "waiting", item.sent_at, entries)
+        return cls(item.id, item.puid, entries[-1].outcome if entries else "waiting", item.sent_at // 1000 * 1000, entries)
 
 
 def position_of(cursor: str | None) -> int | None:

@@ -145,3 +145,12 @@ def test_a_cursor_of_outcomes_has_a_limit(sender: Sender) -> None:
     headers = {"Authorization": f"Bearer {sender.app.key}"}
     answer = sender.world.browser()("GET", f"/myapps/{sender.app.id}/feed?wait=0&outcomes={'1' * 4097}", **headers)
     assert refusal(answer) == (400, {"result": "KO", "errno": 107, "error": "outcomes: a cursor of up to 4096 characters"})
+
+
+def test_the_times_that_a_sender_reads_are_whole_seconds_and_in_order(sender: Sender, world: World) -> None:
+    world.clock.advance(0.4)
+    sent = sender.acknowledged()
+    app = sender.app
+    read = world.browser()("GET", f"/myapps/{app.id}/notifications/{sent}", Authorization=f"Bearer {app.key}").json
+    assert world.clock.now() % 1000 > 0
+    assert [read["sent"], *(each["at"] for each in read["outcomes"])] == [world.clock.now() // 1000 * 1000] * 2
