@@ -187,22 +187,27 @@ class DeviceChannel(UpdatingChannel):
     def closed(self, code: int, clean: bool) -> None:
         """Leave: grace begins, or none after a sign-out."""
         if self.session.user:
-            self._leave()
+            self._leave(self._leave_tracker)
 
-    def _leave(self) -> None:
+    def _leave(self, leave_tracker: Callable[[], None]) -> None:
         """Leave the hub and the tracker. Idempotent: a sign-out calls this before ``closed`` does."""
         session = self.session
         self._services.hub.leave_device(session.user, session.device, self)
         if self._services.devices.can_update_now(session.user):
-            self._leave_tracker()
+            leave_tracker()
         else:
-            self.connection.defer(self._leave_tracker)
+            self.connection.defer(leave_tracker)
 
     def _leave_tracker(self) -> None:
         with suppress(BackendUnavailable):
             self._apply_pending()
         with suppress(BackendUnavailable):
             self._services.devices.leave(self.session.user, self.session.device, self.connection.id)
+
+    def _sign_out_of_tracker(self) -> None:
+        with suppress(BackendUnavailable):  # then ``closed`` sets the status to offline and begins the grace
+            self._services.devices.sign_out_connection(self.session.user, self.session.device, self.connection.id)
+            self._supersede_pending()
 
     # -- for the hub
 
@@ -212,11 +217,13 @@ class DeviceChannel(UpdatingChannel):
         return self.connection.id
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Close the channel. After a sign-out, the device becomes offline at once, without grace."""
-        super().close(code, reason)
-        if code == CloseCode.NOT_SIGNED_IN and self.session.user:
-            self._limit().pending = "offline"
-            self._leave()
+        """Close the channel. After a sign-out, the device is removed at once, before ``closed`` could begin its grace."""
+        try:
+            if code == CloseCode.NOT_SIGNED_IN and self.session.user:
+                self._limit().pending = "offline"
+                self._leave(self._sign_out_of_tracker)
+        finally:
+            super().close(code, reason)
 
     @property
     def silent(self) -> bool:

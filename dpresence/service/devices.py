@@ -183,6 +183,10 @@ class Devices:
         """Disconnect a device; its grace begins. While the tracker is unavailable, this is retried."""
         self._retries.run((user, device, connection), partial(self._tracker.leave, user, device, connection))
 
+    def sign_out_connection(self, user: str, device: str, connection: str) -> None:
+        """Remove a device without grace, unless another connection owns it."""
+        self._grants.apply(user, partial(self._tracker.remove, user, device, connection=connection))
+
     def list(self, user: str) -> Sequence[Device]:
         """Return a user's live devices."""
         return self._tracker.devices(user)
@@ -211,12 +215,9 @@ class Devices:
     def _is_known(self, user: str, device: str) -> bool:
         """Return whether a device is live or has a ticket; True while the tracker is unavailable, so that its sign-out is stored."""
         try:
-            return self._is_live(user, device) or self._has_ticket(user, device)
+            return any(item.name == device for item in self._tracker.devices(user)) or self._has_ticket(user, device)
         except BackendUnavailable:
             return True
-
-    def _is_live(self, user: str, device: str) -> bool:
-        return any(item.name == device for item in self._tracker.devices(user))
 
     def _has_ticket(self, user: str, device: str) -> bool:
         return any(ticket.device == device for ticket in self._directory.tickets(user, self._clock.steady.now()))

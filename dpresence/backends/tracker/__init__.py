@@ -111,10 +111,11 @@ class Tracker(FeedStore):
         """
 
     @abstractmethod
-    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
-        """Sign a device out at once, whichever connection owns it; return False if there is no such device.
+    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED, connection: str = "") -> bool:
+        """Sign a device out at once; return False if there is no such device.
 
         :param before_revision: only if the device signed in before the account had this revision.
+        :param connection: only if this connection owns the device; "" for any connection or none.
         """
 
     @abstractmethod

@@ -111,7 +111,9 @@ class MemoryTracker(MemoryFeeds):
         else:
             self._grace[user, device] = self._clock.monotonic() + self._settings.grace_seconds
 
-    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
+    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED, connection: str = "") -> bool:
+        if connection and self._owned(user, device, connection) is None:
+            return False
         return self._sign_out(user, [device], grants, before_revision)
 
     def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:

@@ -137,8 +137,8 @@ class PartitionedTracker(Tracker):
     def leave(self, user: str, device: str, connection: str) -> None:
         self._part(user).leave(user, device, connection)
 
-    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
-        return self._part(user).remove(user, device, grants, before_revision)
+    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED, connection: str = "") -> bool:
+        return self._part(user).remove(user, device, grants, before_revision, connection)
 
     def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:
         self._part(user).remove_all(user, grants, before_revision)

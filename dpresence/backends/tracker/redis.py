@@ -154,8 +154,8 @@ class RedisTracker(RedisFeeds):
     def leave(self, user: str, device: str, connection: str) -> None:
         self._call("leave", user, device, connection)
 
-    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
-        return bool(self._change("remove", user, device, *self._encode_grants(grants), before_revision))
+    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED, connection: str = "") -> bool:
+        return bool(self._change("remove", user, device, *self._encode_grants(grants), before_revision, connection))
 
     def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:
         self._change("remove_all", user, *self._encode_grants(grants), before_revision)

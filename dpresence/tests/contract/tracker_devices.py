@@ -204,6 +204,16 @@ class DeviceContract:
         assert list(backend.due()) == []
         assert changes(backend) == [("online", "explicit"), ("offline", "explicit")]
 
+    def test_a_connection_is_signed_out_only_while_it_owns_its_device(self, backend):
+        connect(backend)
+        connect(backend, connection="c2")
+        assert backend.remove("jane", "phone", GrantSet(0, (JANE,)), connection="c1") is False
+        backend.leave("jane", "phone", "c2")
+        assert backend.remove("jane", "phone", GrantSet(0, (JANE,)), connection="c2") is False
+        assert connect(backend, connection="c3") == Connected("phone", None, resumed=True)
+        assert backend.remove("jane", "phone", GrantSet(0, (JANE,)), connection="c3") is True
+        assert changes(backend) == [("online", "explicit"), ("offline", "explicit")]
+
     def test_signing_out_what_is_not_there_is_false(self, backend):
         assert backend.remove("jane", "phone", GrantSet(0, (JANE,))) is False
         connect(backend)

@@ -63,6 +63,11 @@ class OverrideContract:
         assert changes(backend) == [("online", "explicit"), ("offline", "lost")]
         assert backend.devices("jane") == []
 
+    def test_the_last_device_of_somebody_reachable_has_no_grace_after_a_sign_out_of_its_connection(self, backend):
+        backend.connect("jane", "phone", "c1", "offline", under("online"), LIMIT, 0)
+        assert backend.remove("jane", "phone", under("online"), connection="c1") is True
+        assert (backend.devices("jane"), changes(backend)) == ([], [("online", "explicit"), ("offline", "explicit")])
+
     def test_an_offline_device_beside_another_one_is_gone_at_once(self, backend):
         backend.connect("jane", "phone", "c1", "offline", under("online"), LIMIT, 0)
         backend.connect("jane", "laptop", "c2", "online", under("online"), LIMIT, 0)

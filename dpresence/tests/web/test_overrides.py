@@ -132,6 +132,29 @@ def test_the_last_device_of_somebody_reachable_may_reconnect_unseen(world: World
     assert updates(service) == [(puid, "offline", "lost")]
 
 
+def test_somebody_reachable_who_logs_out_is_offline_at_once(world: World, ann: Browser, app: App, puid: str) -> None:
+    ann("PUT", "/status", {"status": "online"})
+    ticket = ann("POST", "/ticket").json["ticket"]
+    device = world.channel()
+    device.receive({"email": ANN, "assertion": ticket, "status": "unavailable"})
+    service = world.followed(app)
+    assert ann("POST", "/logout").status_int == 200
+    world.settle()
+    assert (device.code, updates(service)) == (4009, [(puid, "offline", "explicit")])
+
+
+def test_somebody_reachable_who_logs_out_is_offline_at_once_with_a_device_at_another_process(one: World, two: World) -> None:
+    ann = one.person(ANN)
+    ann("PUT", "/status", {"status": "online"})
+    ticket = ann("POST", "/ticket").json["ticket"]
+    two.channel().receive({"email": ANN, "assertion": ticket, "status": "unavailable"})
+    ((user, _, device),) = two.services.hub.devices()
+    assert one.registry.backends.tracker.status(user) == "online"
+    ann("POST", "/logout")
+    eventually(lambda: not two.services.hub.devices_of(user) and one.registry.backends.tracker.status(user) == "offline")
+    assert device.connection.code == 4009
+
+
 def test_the_data_about_a_person_has_the_override(world: World, ann: Browser) -> None:
     until = world.clock.now() + HOUR
     ann("PUT", "/status", {"status": "offline", "until": until})

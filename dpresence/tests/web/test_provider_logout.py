@@ -47,6 +47,16 @@ def test_the_channel_of_an_id_token_ends_and_its_ticket_too(world, provider, fie
         assert world.channel().receive({"email": ADA, "assertion": proof, "status": "online"}) == INVALID[1]
 
 
+def test_the_device_of_an_id_token_is_gone_at_once_also_under_a_status_of_the_person(world, provider):
+    browser = csrf(sign_in(world, provider, sid="sid-2"))
+    assert browser("PUT", "/status", {"status": "online"}).status_int == 200
+    user, tracker = world.services.accounts._directory.account_of(ADA).id, world.registry.backends.tracker
+    channel = device(world, provider.token(sid="sid-1"))
+    assert tracker.status(user) == "online"
+    log_out_well(world, provider)
+    assert (channel.code, tracker.status(user), tracker.devices(user)) == (NOT_SIGNED_IN, "offline", [])
+
+
 def test_id_tokens_of_the_session_are_refused_from_then_on(world, provider, caplog):
     token, later = provider.token(sid="sid-1"), provider.token(sid="sid-2")
     log_out_well(world, provider, sub=None)

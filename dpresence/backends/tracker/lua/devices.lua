@@ -5,9 +5,13 @@ local GRACE_END, SIGN_IN_REVISION = records.GRACE_END, records.SIGN_IN_REVISION
 local ERASED = 2 ^ 53 - 1 -- before_revision of a sign-out that signs out every connection until now
 local operations = {}
 
+local function is_owned_by(device, connection)
+  return not device[GRACE_END] and device.connection == connection and device.process == me
+end
+
 local function find_owned(record, name, connection)
   local device = record.devices[name]
-  return device and not device[GRACE_END] and device.connection == connection and device.process == me and device or nil
+  return device and is_owned_by(device, connection) and device or nil
 end
 
 -- Return the name of the device that a connection owns.
@@ -169,9 +173,11 @@ local function record_sign_out(owner, before_revision)
 end
 
 -- before_revision: sign the device out only if it signed in before the account had this revision.
-function operations.remove(user, name, grants, revision, override, before_revision)
+-- connection: only if this connection owns it; '' for any or none.
+function operations.remove(user, name, grants, revision, override, before_revision, connection)
   local found = delete_devices(user, grants, revision, override, 'explicit', function(other, device)
-    return other == name and (device[SIGN_IN_REVISION] or 0) < before_revision
+    local is_it = other == name and (device[SIGN_IN_REVISION] or 0) < before_revision
+    return is_it and (connection == '' or is_owned_by(device, connection))
   end)
   if found ~= STALE then record_sign_out(user .. ' ' .. name, before_revision) end
   return found
