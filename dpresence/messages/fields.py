@@ -21,7 +21,7 @@ MAX_ENTRIES = 500
 """Maximum number of updates or snapshot entries in one frame, and of items in one page of a list."""
 
 FrameId = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Id = Annotated[FrameId | None, Meta(description="a string of up to 64 characters, or an integer")]
+Id = Annotated[FrameId | None, Meta(description="a string of up to 64 characters, or an integer of 64 bits")]
 Email = Annotated[str, Meta(max_length=254, description="an e-mail address of up to 254 characters")]
 Assertion = Annotated[str, Meta(description="an assertion, as text")]
 Flag = Annotated[bool, Meta(description="true or false")]
