@@ -24,7 +24,7 @@ CHUNKS = 1024
 CHUNK_LINE_BYTES = 128
 """Maximum length of a chunk-size line with its extensions, and of a trailer line."""
 
-_LONG_FIELDS = {"authorization": 8192 + 256, "cookie": 8192, "last-event-id": 4096 + 256}
+_LONG_FIELDS = {"authorization": 8192 + 256, "cookie": 8192, "last-event-id": 4096 + 256, "referer": 4096 + 256}
 _SINGLE_FIELDS = frozenset((
     "host", "content-length", "transfer-encoding", "authorization", "content-type", "origin", "expect", "upgrade", "x-csrf-token",
     "sec-websocket-key", "sec-websocket-version",

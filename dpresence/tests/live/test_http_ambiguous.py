@@ -131,6 +131,7 @@ def test_a_header_that_is_too_large_is_refused_before_it_is_parsed(server, reque
     get(b"Authorization: BrowserID " + b"a" * 8192), get(*[b"X: y"] * 63), get(b"X:y"), get(b"X: \t y\t "), get(b"X:"),
     get(host=b"Host: [::1]:8282"), get(target=b"/page?a=/?b&c=%ff"), get(target=b"/page?" + b"&".join([b"puid=" + b"x" * 22] * 500)),
     get(b"Last-Event-ID: " + b"c" * 4096 + b"~" + b"9" * 18), get(b"Range: bytes=0-1"), get(b"Connection: keep-alive, x"),
+    get(b"Referer: http://x/" + b"a" * 4087),  # the longest that browsers send
 ])  # fmt: skip
 def test_a_proper_request_is_answered_and_so_is_the_next_one(server, request_):
     with Client(server.port, upgrade=False) as client:
