@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from dpresence.backends import check_redis, load, load_directory, send_signal
-from dpresence.backends.partition_states import is_served
-from dpresence.backends.partitions import CLUSTER, url_of
+from dpresence.backends.partitions import url_of
 from dpresence.backends.sql import tables
 from dpresence.backends.tracker.partitions import PartitionedTracker
 from dpresence.commands.cli import main
@@ -22,7 +21,7 @@ from dpresence.settings import RedisSettings, Settings, StorageSettings
 from dpresence.settings.allowed import redis_name
 from dpresence.tests.support import FakeClock
 
-from .partitioned import make_tracker, users_of
+from .partitioned import users_of
 from .redis import running
 from .tracker_values import SignalListener
 
@@ -299,14 +298,3 @@ def test_a_single_partition_is_on_the_server_of_the_urls(elsewhere, second):
     with closing(load(replace(elsewhere, redis=replace(elsewhere.redis, urls=(second.url,), partitions=1)), FakeClock())) as backends:
         assert second.client.exists("dpresence:t:meta")
         assert backends.redis_servers() == {}
-
-
-@pytest.mark.slow
-def test_processes_are_found_at_nodes_of_a_cluster_that_the_settings_do_not_name(_redis_cluster, redis_nodes):
-    nodes = redis_nodes(1)
-    (other, *_) = (node for node in _redis_cluster().primaries if node not in nodes)
-    settings = RedisSettings(urls=(other.url,), partitions=2, cluster=True)
-    stored = [CLUSTER]
-    assert not is_served(settings, stored)
-    with closing(make_tracker(nodes, 1)):
-        assert is_served(settings, stored)

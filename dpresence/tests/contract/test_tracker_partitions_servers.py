@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from dpresence.backends.partition_states import is_served
+from dpresence.backends.partitions import CLUSTER
 from dpresence.errors import BackendUnavailable
 from dpresence.model import DirectoryVersion
 from dpresence.service.feeds import Feeds
+from dpresence.settings import RedisSettings
 from dpresence.settings.allowed import redis_name
 from dpresence.tests.support import FakeClock, view_and_head
 from dpresence.tests.waiting import eventually
 
 from .partition_servers import AWAY, PARTITIONS, bring, here, processes, puid, servers, set_status, three, users
-from .partitioned import Reader
+from .partitioned import Reader, make_tracker
 from .tracker_values import SETTINGS, SignalListener, grant, seen
 
 __all__ = ["here", "processes", "servers", "three", "users"]
@@ -242,3 +246,13 @@ def test_the_revocation_of_a_puid_whose_user_is_unknown_is_appended_once(process
     one.append_revocation(replace(grant(""), puid=puid(users[3])))
     assert reader.read() == 1
     assert (reader.entries[0].puid, reader.entries[0].reason) == (puid(users[3]), "revoked")
+
+
+@pytest.mark.slow
+def test_processes_are_found_at_nodes_of_a_cluster_that_the_settings_do_not_name(_redis_cluster, redis_nodes):
+    nodes = redis_nodes(1)
+    (other, *_) = (node for node in _redis_cluster().primaries if node not in nodes)
+    settings = RedisSettings(urls=(other.url,), partitions=2, cluster=True)
+    assert not is_served(settings, [CLUSTER])
+    with closing(make_tracker(nodes, 1)):
+        assert is_served(settings, [CLUSTER])

@@ -199,8 +199,7 @@ def course(scene: Scene, hide: Callable[[Scene], None]) -> list[Any]:
     for _ in range(40):
         acknowledge(scene)
         scene.pass_by(60)
-    states = [scene.get(id_)["state"] for id_ in ids]
-    seen.append([state.replace("opened", "delivered") for state in states])
+    seen.append([scene.get(id_)["state"].replace("opened", "delivered") for id_ in ids])
     return json.loads(json.dumps(seen))
 
 
@@ -227,8 +226,7 @@ def test_a_pause_holds_and_a_revoke_ends_what_waits(scene: Scene) -> None:
     scene.pass_by(1)
     assert scene.outcomes(first, second) == ["0 delivered", "1 revoked"]
     assert [(each.id, each.outcome) for each in scene.world.services.outcomes.read(scene.app.id, 0)] == [(second, "revoked")]
-    assert scene.get(first)["errno"] == 110, "nothing that was published of it is stored any more"
-    assert scene.get(second)["state"] == "revoked"
+    assert (scene.get(first)["errno"], scene.get(second)["state"]) == (110, "revoked")  # nothing of the first is stored any more
 
 
 def test_a_replaced_or_cancelled_notification_ends_so_also_for_somebody_who_hides(scene: Scene) -> None:
