@@ -6,20 +6,12 @@ import pytest
 
 from dpresence.errors import CloseCode
 from dpresence.tests.waiting import eventually
-from dpresence.tests.web.support import App, World, updates
-from dpresence.tests.web.test_two_processes import ANN, deaf, latest, parts, recovers
+from dpresence.tests.web.support import World, updates
+from dpresence.tests.web.test_two_processes import ANN, app, deaf, latest, parts, puid, recovers
+
+__all__ = ["app", "puid"]
 
 NOT_SIGNED_IN, NO_PONG = CloseCode.NOT_SIGNED_IN, CloseCode.NO_PONG
-
-
-@pytest.fixture
-def app(one) -> App:
-    return one.application()
-
-
-@pytest.fixture
-def puid(one, app) -> str:
-    return one.grant(ANN, app)
 
 
 def swept(by: World, other: World, redis_server) -> None:
