@@ -2,6 +2,7 @@
 // the whole system, as well as the lock of the screen.
 
 import { AwayDetector } from "./presence-away.js";
+import { callLater } from "./presence-timer.js";
 
 const EVENTS = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart", "scroll"];
 const REPORT_SECONDS = 5; // input is reported to other tabs this often at most
@@ -32,7 +33,7 @@ export function watchActivity(idleSeconds, listener, tabs) {
     clearTimeout(timer);
     if (ended.signal.aborted) return;
     const away = detector.check(performance.now());
-    if (!away) timer = setTimeout(look, Math.max(1, detector.dueAt - performance.now()));
+    if (!away) timer = callLater(look, Math.max(1, detector.dueAt - performance.now()));
     if (away !== reported) listener((reported = away));
   };
   const input = () => {

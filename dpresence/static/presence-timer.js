@@ -2,6 +2,17 @@
 
 const TICK_SECONDS = 10; // interval at which the clock is compared during a silence
 const MAX_DELAY_SECONDS = 5; // a tick with a longer delay was asleep
+const LONGEST_MS = 2 ** 31 - 1; // `setTimeout` calls back at once after a longer time
+
+/**
+ * Call a function after some time, of which 24.8 days count, or never if it is Infinity.
+ * @param {() => void} callback
+ * @param {number} milliseconds
+ * @returns {ReturnType<typeof setTimeout> | undefined} the timer, for `clearTimeout`
+ */
+export function callLater(callback, milliseconds) {
+  return milliseconds === Infinity ? undefined : setTimeout(callback, Math.min(milliseconds, LONGEST_MS));
+}
 
 /** One timer. Each method replaces what the timer was set to before. */
 export class Timer {
@@ -19,7 +30,7 @@ export class Timer {
    */
   after(seconds, callback) {
     this.clear();
-    this.#id = setTimeout(callback, seconds * 1000);
+    this.#id = callLater(callback, seconds * 1000);
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { AppCore } from "./app-core.js";
 import { NotConnected, OutcomeUnknown, PresenceError, Refused } from "./errors.js";
+import { callLater } from "./device/presence-timer.js";
 import { Fallback, openWebSocket } from "./device/presence-transport.js";
 import { Feed } from "./feed.js";
 import { NO_UPGRADE, askService } from "./handshake.js";
@@ -134,7 +135,7 @@ export class AppService extends TypedEvents {
     if (!this.#core) return Promise.reject(new PresenceError("start the client first"));
     const number = this.#core.notify(notifications), seconds = this.#options.answerSeconds ?? ANSWER_SECONDS;
     const answered = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#answer(number, this.#late(number, seconds)), seconds * 1000);
+      const timer = callLater(() => this.#answer(number, this.#late(number, seconds)), seconds * 1000);
       this.#asked.set(number, (found) => (clearTimeout(timer), found instanceof PresenceError ? reject(found) : resolve(found)));
     });
     this.#carryOut();
@@ -195,8 +196,7 @@ export class AppService extends TypedEvents {
     if (this.#timerAt <= core.deadline && core.deadline < Infinity) return;
     clearTimeout(this.#timer);
     this.#timerAt = core.deadline;
-    if (core.deadline === Infinity) return;
-    this.#timer = setTimeout(() => {
+    this.#timer = callLater(() => {
       this.#timerAt = Infinity;
       this.#event((at) => core.tick(at));
     }, core.deadline - performance.now());

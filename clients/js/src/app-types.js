@@ -16,7 +16,7 @@
  * @property {string} appid
  * @property {string} key API key
  * @property {Store} [store] without one, each run begins with a snapshot
- * @property {number} [answerSeconds] longest wait of `notify` for a connection and the answer; 30 when omitted
+ * @property {number} [answerSeconds] longest wait of `notify` for a connection and the answer; 30 when omitted, Infinity for no limit
  * @property {boolean} [outcomes] dispatch `outcome` events; the store keeps their cursor as well
  * @property {typeof WebSocket} [WebSocket] for Node 20, which has none unless it runs with `--experimental-websocket`
  */

@@ -1,5 +1,6 @@
 // Pairing of a device without a browser (docs/protocol.md, section 6; RFC 8628).
 
+import { callLater } from "./device/presence-timer.js";
 import { NotConnected, PairingFailed, Refused } from "./errors.js";
 import { call } from "./rest.js";
 
@@ -88,7 +89,7 @@ function base(url) {
 /** @param {number} seconds @param {AbortSignal} [signal] @returns {Promise<void>} */
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => (signal?.removeEventListener("abort", abort), resolve()), seconds * 1000);
+    const timer = callLater(() => (signal?.removeEventListener("abort", abort), resolve()), seconds * 1000);
     const abort = () => (clearTimeout(timer), reject(signal?.reason));
     signal?.addEventListener("abort", abort, { once: true });
   });
