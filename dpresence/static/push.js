@@ -77,9 +77,10 @@ export class Push {
   async start() {
     await othersEnded;
     try {
-      await this.#read();
       this.#own = (await (await this.#manager())?.getSubscription()) ?? null;
-      await this.#settle();
+      const stored = this.#storage.get(STORED) ?? ""; // before the list: another page may be storing the subscription
+      await this.#read();
+      await this.#settle(stored);
     } catch {
       // the page says that the service cannot be reached; the next visit stores the subscription
     }
@@ -96,18 +97,25 @@ export class Push {
     return "PushManager" in window && "Notification" in window ? (await registration)?.pushManager ?? null : null;
   }
 
-  /** True if the service has ended the subscription before its time, as by the list in another browser. */
-  get #wasEnded() {
-    const [until, endpoint] = (this.#storage.get(STORED) ?? "").split(" ");
+  /**
+   * True if the service has ended the subscription before its time, as by the list in another browser.
+   * @param {string} stored the value of `STORED`
+   */
+  #wasEnded(stored) {
+    const [until, endpoint] = stored.split(" ");
     const isKept = endpoint === this.#own?.endpoint && Date.now() < Number(until);
     return isKept && !this.#answer.subscriptions.some((one) => one.endpoint === endpoint);
   }
 
-  /** Store the subscription again; end one that is not wanted, and replace one that was made with another key. */
-  async #settle() {
-    if (this.#wasEnded) this.#storage.set(SETTING, null);
+  /**
+   * Store the subscription again; end one that is not wanted, and replace one that was made with another key.
+   * @param {string} stored the value of `STORED` before the list was read
+   */
+  async #settle(stored) {
+    const isOfKey = base64url(this.#own?.options.applicationServerKey) === this.#answer.key; // the service ends those of a key that it has given up
+    if (isOfKey && this.#wasEnded(stored)) this.#storage.set(SETTING, null);
     const wanted = this.#storage.get(SETTING) === "yes" && this.offered && Notification.permission === "granted";
-    if (this.#own && (!wanted || base64url(this.#own.options.applicationServerKey) !== this.#answer.key)) await this.#unsubscribe();
+    if (this.#own && !(wanted && isOfKey)) await this.#unsubscribe();
     if (wanted) await this.#subscribe();
   }
 

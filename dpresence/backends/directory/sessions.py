@@ -22,6 +22,8 @@ class SessionStore(ABC):
     ) -> Sequence[str]:
         """Store a browser session and end the sessions that it replaces, as ``end_session`` does; return the users of those.
 
+        A push subscription that a replaced session of the same user has stored is then the new session's.
+
         :param previous: hash of the browser's previous cookie. The new session replaces the session of that cookie and every session
             that has already replaced it: of several concurrent log-ins with the same cookie, only the latest session remains.
         :param identity: the identity that the session is opened for.

@@ -162,6 +162,15 @@ def test_a_browser_that_was_stopped_elsewhere_stays_so_when_its_page_opens_unles
     assert (browser.run("return localStorage.getItem('subscribed')") is None) == (not days)
 
 
+def test_a_browser_that_has_subscribed_with_a_replaced_key_subscribes_again(sue: Person, service: Service, browser: Browser) -> None:
+    turn_on(sue, browser)
+    [mine] = sue.call("GET", "/push")["subscriptions"]
+    sue.call("DELETE", f"/push/{mine['id']}")  # as the service does with a key that it does not know any more
+    browser.run("localStorage.setItem('subscribed', 'AAAA')")
+    browser.open(f"{service.origin}/sidebar")
+    browser.wait(lambda it: it.find("#push").text.startswith("Stop") and subscriptions(sue) == [mine["endpoint"]])
+
+
 def subscriptions(person: Person) -> list[str]:
     return [one["endpoint"] for one in person.call("GET", "/push")["subscriptions"]]
 

@@ -62,6 +62,14 @@ class PushContract:
         backend.end_sessions(jane.id)
         assert list(backend.push_subscriptions(jane.id)) == []
 
+    def test_a_subscription_stays_when_the_same_person_signs_in_again_and_ends_when_another_one_does(self, backend, jane, joe):
+        backend.add_session(Session(b"s1", jane.id, NOW, END))
+        backend.put_push_subscription(replace(SUBSCRIPTION, user=jane.id, session=b"s1"), 10)
+        backend.add_session(Session(b"s2", jane.id, NOW + 1, END), previous=b"s1")
+        assert [one.session for one in backend.push_subscriptions(jane.id)] == [b"s2"]
+        backend.add_session(Session(b"s3", joe.id, NOW + 2, END), previous=b"s2")
+        assert list(backend.push_subscriptions(jane.id)) == []
+
     def test_an_expired_subscription_is_not_returned_and_an_erasure_deletes_all(self, backend, jane):
         backend.put_push_subscription(replace(SUBSCRIPTION, user=jane.id, expires_at=PAST), 10)
         assert list(backend.push_subscriptions(jane.id)) == []

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, false, insert, or_, select
+from sqlalchemy import Connection, bindparam, false, insert, or_, select, update
 
 from ....model import Account, Identity, Session
 from ...sql.engine import Database
 from ...sql.locks import lock_names
 from ...sql.rows import insert_new
-from ...sql.tables import accounts, sessions, used_assertions
+from ...sql.tables import accounts, push_subscriptions, sessions, used_assertions
 from ...sql.transactions import reading, transaction
 from .. import Requester, SignedIn
 from ..sessions import SessionStore
@@ -56,6 +56,8 @@ class SqlSessions(SessionStore):
         locked = ACCOUNTS.all(connection, users, order_by=accounts.c.id, for_update=True)
         check_holder(connection, next((account for account in locked if account.id == session.user), None), requester)
         ended = SESSIONS.all(connection, before, order_by=sessions.c.id_hash)
+        mine = [one.id_hash for one in ended if one.user == session.user]
+        connection.execute(update(push_subscriptions).where(push_subscriptions.c.session.in_(mine)).values(session=session.id_hash))
         for one in ended:
             account_changes.end_session(connection, one.user, one.id_hash)
         connection.execute(insert(sessions).values({**SESSIONS.values(session), "previous_cookie_hash": previous}))
