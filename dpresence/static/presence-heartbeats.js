@@ -1,6 +1,8 @@
 // A part of presence.js: a device's connection by heartbeats, where no websocket opens (docs/protocol.md, section 3). It takes and
 // dispatches the frames of the websocket, so that the client knows no difference.
 
+import { STOPPED } from "./presence-transport.js";
+
 const BEAT_SECONDS = 25; // less than half of the lease of 60 s
 const ANSWER_SECONDS = 15;
 const LOST = 1006, AGAIN = 1000;
@@ -47,12 +49,14 @@ export class HeartbeatSocket {
   }
 
   /**
-   * End it. Of what waits for a heartbeat, `offline` still reaches the service, unless that heartbeat fails; anything else would be old, as
-   * the next connection may be open by then.
+   * End it. What waits for a heartbeat is not sent, as the next connection may be open by then; but after a stop, `offline` still is, unless
+   * that heartbeat fails.
+   * @param {number} [_code] as of a WebSocket
+   * @param {string} [reason]
    */
-  close() {
+  close(_code, reason) {
     this.readyState = 3;
-    this.#frames = this.#frames.filter(({ status }) => status === "offline");
+    this.#frames = this.#frames.filter(({ status }) => reason === STOPPED && status === "offline");
     clearTimeout(this.#next);
     clearTimeout(this.#end);
   }

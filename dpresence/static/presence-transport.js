@@ -2,6 +2,7 @@
 
 const FIRST_SECONDS = 600, MOST_SECONDS = 7200; // for which a client connects without a websocket, before it tries one again
 const NO_UPGRADE = 108;
+export const STOPPED = "stopped"; // reason with which a program closes the connection of its device
 
 /** Whether to connect without a websocket, as a proxy passes none on, and when to try one again. */
 export class Fallback {

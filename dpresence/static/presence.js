@@ -10,7 +10,7 @@ import { onResume } from "./presence-resume.js";
 import { LEAST_SECONDS, RetrySchedule, afterClose, retryAfter } from "./presence-retry.js";
 import { DeviceStatus } from "./presence-status.js";
 import { Timer } from "./presence-timer.js";
-import { Transport } from "./presence-transport.js";
+import { STOPPED, Transport } from "./presence-transport.js";
 
 export { requestPermission, watchActivity } from "./presence-activity.js";
 export { AwayDetector } from "./presence-away.js";
@@ -84,7 +84,7 @@ export class PresenceChannel extends ChannelEventTarget {
   /** Disconnect. The device keeps its status for the grace of the service, unless the status was set to `offline` before. */
   stop() {
     if (this.#status.offlineWaits) this.#update("status");
-    if (this.#state.state !== "stopped") this.#stop(1000, "stopped");
+    if (this.#state.state !== "stopped") this.#stop(1000, STOPPED);
   }
 
   /** Check now whether the connection is alive, as after a sleep; during a wait, connect at once if the service permits it. */
@@ -175,14 +175,14 @@ export class PresenceChannel extends ChannelEventTarget {
     this.#timer.countDown(until, (seconds) => this.#setState({ state: "waiting", seconds, reason, errno }), () => this.#connect());
   }
 
-  /** Close the connection; return the number of the next attempt. @param {number} [code] */
-  #disconnect(code = 1000) {
+  /** Close the connection; return the number of the next attempt. @param {number} [code] @param {string} [reason] */
+  #disconnect(code = 1000, reason = "") {
     this.#timer.clear();
     this.#renewing = false;
     this.#answerBy = Infinity;
     this.#status.ended();
     this.#reports.lost();
-    this.#socket?.close(code);
+    this.#socket?.close(code, reason);
     this.#socket = null;
     return ++this.#attempt;
   }
@@ -193,7 +193,7 @@ export class PresenceChannel extends ChannelEventTarget {
    * @param {number} code @param {string} reason @param {number} [errno]
    */
   #stop(code, reason, errno) {
-    this.#disconnect();
+    this.#disconnect(1000, reason === STOPPED ? reason : "");
     this.#ignoreResume();
     this.#setState({ state: "stopped", code, reason, errno });
   }

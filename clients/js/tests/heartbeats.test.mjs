@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PresenceChannel } from "../../../dpresence/static/presence.js";
 import { HeartbeatSocket } from "../../../dpresence/static/presence-heartbeats.js";
 import { Transport } from "../../../dpresence/static/presence-transport.js";
 
@@ -59,7 +60,7 @@ test("offline that waited for a heartbeat is sent after its answer, if the devic
   const socket = new HeartbeatSocket("ws://x/presence", 600000, "desk");
   send(socket, { email: "ada@example.org", status: "online", assertion: "a", id: "sign-in" });
   send(socket, { email: "ada@example.org", status: "offline", id: "status" });
-  socket.close();
+  socket.close(1000, "stopped");
   await posts[0].answer(OK);
   assert.deepEqual(posts.map(({ body }) => body.status), ["online", "offline"]);
   await posts[1].answer(OK);
@@ -79,4 +80,44 @@ test("a device without a name keeps the one of its first heartbeat, and other de
   assert.match(first, /^heartbeat-/);
   assert.equal(second, first);
   assert.notEqual(third, first);
+});
+
+/** Return a device that is connected by heartbeats, of which one has no answer yet and `offline` waits for it. */
+async function offlineWaits(context) {
+  const posts = service(context);
+  const time = context.mock.method(performance, "now", () => 0);
+  const socket = new HeartbeatSocket("ws://x/presence", 600000, "desk");
+  context.mock.method(Transport.prototype, "open", async () => socket);
+  const device = new PresenceChannel({ url: "ws://x/presence", email: "ada@example.org", device: "desk", signIn: async () => "a" });
+  const pass = async (seconds) => {
+    time.mock.mockImplementation(((now) => () => now)(performance.now() + seconds * 1000));
+    context.mock.timers.tick(seconds * 1000);
+    await settle();
+  };
+  device.start();
+  await settle();
+  socket.onopen();
+  socket.onopen = null; // the fake timers call it as well, later
+  await posts[0].answer(OK);
+  await pass(25);
+  device.setStatus("offline");
+  assert.deepEqual([device.state.state, posts.length], ["connected", 2]);
+  return { device, posts, pass };
+}
+
+test("offline that waited for a heartbeat is not sent after the device has given the connection up", async (context) => {
+  const { device, posts, pass } = await offlineWaits(context);
+  await pass(15);
+  assert.equal(device.state.state, "waiting");
+  await posts[1].answer(OK);
+  assert.equal(posts.length, 2);
+  device.stop();
+});
+
+test("offline that waited for a heartbeat is sent after a stop", async (context) => {
+  const { device, posts } = await offlineWaits(context);
+  device.stop();
+  await posts[1].answer(OK);
+  assert.deepEqual(posts.map(({ body }) => body.status), ["online", "online", "offline"]);
+  await posts[2].answer(OK);
 });
