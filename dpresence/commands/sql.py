@@ -132,7 +132,7 @@ def load_dump(file: Path, settings: Settings, clock: Clock) -> None:
     """
     url, path = settings.storage.directory_url, sqlite_file(settings)
     if not path:
-        _replace_tables(file, url)
+        _replace_tables(file, url, _schema(url, clock))
         return
     new = path.with_name(f"{path.name}.restored")
     new.unlink(missing_ok=True)
@@ -156,12 +156,28 @@ def without_password(url: str) -> tuple[str, str]:
     return plain.render_as_string(), str(parsed.password or "")
 
 
-def _replace_tables(file: Path, url: str) -> None:
+def _schema(url: str, clock: Clock) -> str | None:
+    """Return the schema of the tables of a service; None if the ``search_path`` names none that exists.
+
+    :raises BackendUnavailable: the database does not answer.
+    """
+    database = Database(url, clock=clock)
+    try:
+        name: str | None = database.run(lambda connection: connection.exec_driver_sql("SELECT current_schema()").scalar_one())
+        return name
+    finally:
+        database.close()
+
+
+def _replace_tables(file: Path, url: str, schema: str | None) -> None:
     """Replace all tables of the service in PostgreSQL by those of a dump, in one transaction.
 
     ``pg_restore --clean`` deletes only what the dump has: tables of a newer version would stay, and may refer to those.
+
+    :param schema: the schema that is restored, without creating it; None for all of the dump, with their creation.
     """
-    restore = [_program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(file)]
+    chosen = [f"--schema={schema}", "--strict-names"] if schema else []  # strict: a dump without the schema would leave no tables
+    restore = [_program("pg_restore"), "--no-owner", "--no-privileges", *chosen, "--file=-", str(file)]
     plain, environment = _connection(url)
     load = [_program("psql"), f"--dbname={plain}", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]
     with TemporaryFile() as said, TemporaryFile() as said_by_restore:

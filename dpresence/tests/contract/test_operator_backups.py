@@ -86,6 +86,39 @@ def test_a_backup_from_before_an_upgrade_of_postgresql_is_restored(ini, database
     migrate(database)
 
 
+@pytest.fixture
+def in_schema(postgresql, ini) -> str:
+    """The URL of a database with the tables of a service in a schema of its own and those of another program in ``public``, for the ini."""
+    url = postgresql.make_database("in_schema")
+    database = Database(url)
+    database.run(lambda connection: connection.exec_driver_sql("CREATE TABLE others AS SELECT 1 AS number; CREATE SCHEMA service"))
+    database.run(lambda connection: connection.exec_driver_sql("ALTER DATABASE in_schema SET search_path = service"))
+    database.close()
+    database = Database(url)
+    migrate(database)
+    fill(database).close()
+    ini.write_text("\n".join(f"directory.url = {url}" if "directory.url" in line else line for line in ini.read_text().splitlines()))
+    return url
+
+
+@pytest.mark.slow
+def test_a_backup_of_postgresql_is_restored_into_the_schema_of_the_service_only(in_schema, ini, pg_dump, tmp_path, capsys) -> None:
+    before, folder = summaries(in_schema), tmp_path / "saved"
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0
+    database = Database(in_schema)
+    for statement in ("UPDATE accounts SET blocked = true", "UPDATE public.others SET number = 2"):
+        database.run(lambda connection, statement=statement: connection.exec_driver_sql(statement))
+    assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 0, capsys.readouterr()
+    assert summaries(in_schema) == before
+    assert database.run(lambda connection: connection.exec_driver_sql("SELECT number FROM public.others").scalar_one()) == 2
+    for statement in ("CREATE SCHEMA elsewhere", "ALTER DATABASE in_schema SET search_path = elsewhere"):
+        database.run(lambda connection, statement=statement: connection.exec_driver_sql(statement))
+    database.close()
+    capsys.readouterr()
+    assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 1
+    assert capsys.readouterr().err == 'dpresence: pg_restore: pg_restore: error: schema "elsewhere" not found\n'
+
+
 @pytest.mark.parametrize("change", ["UPDATE alembic_version SET version_num = '9999'", "ALTER TABLE accounts DROP COLUMN hours"])
 def test_a_backup_is_restored_over_an_sqlite_database_of_another_version(ini, filled, tmp_path, capsys, change) -> None:
     ini.write_text(f"[app:main]\ndirectory.url = {filled}\n")
