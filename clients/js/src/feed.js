@@ -8,6 +8,7 @@ const FIRST_EVENT_SECONDS = 5; // without an event by then, something on the way
 const SILENCE_SECONDS = 60; // the service sends a comment after 25 s without an event
 const POLL_SECONDS = 50, POLL_ANSWER_SECONDS = 65;
 const LOST = 1006, AGAIN = 1000;
+const FOREIGN = "an answer that is not from dpresence";
 
 /** @typedef {Record<string, any>} Frame */
 
@@ -149,7 +150,7 @@ export class Feed {
         if (first) throw error;
         return this.#lose(LOST, error.message); // the next sign-in gets the refusal
       });
-      if (!frame) return;
+      if (typeof (frame?.resume ?? frame?.cursor) !== "string") return this.#lose(LOST, FOREIGN);
       if (continues && frame.continued !== true) return this.#lose(LOST, "the snapshot begins anew");
       continues = frame.resume !== undefined;
       if (first) this.#receive({ result: "OK", action: "auth", recovery: "updates" in frame ? "replayed" : "snapshot", id });
@@ -166,7 +167,9 @@ export class Feed {
   async #notify({ notifications, id }) {
     this.#posts += 1;
     try {
-      this.#receive({ ...(await call(this.#url, "POST", "/notifications", `Bearer ${this.#key}`, notifications)), id });
+      const answer = await call(this.#url, "POST", "/notifications", `Bearer ${this.#key}`, notifications);
+      if (answer?.result === "OK" || typeof answer?.errno === "number") this.#receive({ ...answer, id });
+      else this.#lose(LOST, FOREIGN);
     } catch (error) {
       this.#failed(error, id);
     }
