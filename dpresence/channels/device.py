@@ -26,7 +26,7 @@ from ..messages import (
     parse,
 )
 from ..model import Notification, digest_of
-from ..service.device_sessions import check_email
+from ..service.device_sessions import VerifiedSignIn, check_email
 from .device_updates import UpdatingChannel, try_parse_update
 from .frame_limits import FrameLimits, frame_limits
 
@@ -145,7 +145,15 @@ class DeviceChannel(UpdatingChannel):
         sessions, session = self._services.device_sessions, self.session
         verified = sessions.verify(frame, self.connection.address, session.device, session.user)
         self._ticket = verified.sign_in.ticket
-        sessions.renew(self, verified, frame)
+        self.renew(verified, frame)
+
+    def renew(self, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
+        """Renew the session, and set the status, also that of before if the tracker has lost the device.
+
+        :raises Refused: see ``DeviceSessions.renew``; a status that changes too quickly is stored and applied later.
+        """
+        if not self._services.device_sessions.renew(self, verified, frame):
+            self._update_unconfirmed = True
         self._update(frame)
 
     def next_ticket(self) -> str | UnsetType:

@@ -33,11 +33,12 @@ class HeartbeatConnection:
 
     Implements ``ChannelConnection`` for the channel and ``AdmittedConnection`` for the gate; its channel sends nothing.
 
+    :ivar heard_at: ``Clock.monotonic()`` of the last heartbeat.
     :ivar lease_ends_at: ``Clock.monotonic()`` at which the device is lost.
     :ivar code: the close code, 0 before.
     """
 
-    __slots__ = ("_channel", "_gate", "address", "bucket", "code", "following", "id", "lease_ends_at", "previous")
+    __slots__ = ("_channel", "_gate", "address", "bucket", "code", "following", "heard_at", "id", "lease_ends_at", "previous")
 
     idle = False
     """No notifications are pushed: they wait for the next heartbeat."""
@@ -51,7 +52,7 @@ class HeartbeatConnection:
         self.previous: Timed | None = None
         self.following: Timed | None = None
         self.code = 0
-        self.lease_ends_at = math.inf
+        self.heard_at = self.lease_ends_at = math.inf
         self._channel: HeartbeatChannel | None = None
 
     @property
@@ -61,8 +62,9 @@ class HeartbeatConnection:
 
     @property
     def silent(self) -> bool:
-        """True if the lease is over."""
-        return self._gate.clock.monotonic() >= self.lease_ends_at
+        """See ``ChannelConnection``: also within a longer lease, as the device may have left at another process meanwhile."""
+        now, presence = self._gate.clock.monotonic(), self._gate.settings.presence
+        return now > self.heard_at + presence.ping_seconds + presence.pong_seconds or now >= self.lease_ends_at
 
     def begin(self, channel: HeartbeatChannel) -> None:
         """Begin: from now on the ticker ends the lease."""
@@ -161,14 +163,6 @@ class HeartbeatChannel(DeviceChannel):
         sessions.confirm(self, verified)
         self._services.device_names.record(self.session.user, self.session.device, frame)
 
-    def go_on(self, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
-        """Renew the session, and set the status.
-
-        :raises Refused: see ``DeviceSessions.renew``; a status that changes too quickly is stored and applied later.
-        """
-        self._services.device_sessions.renew(self, verified, frame)
-        self._update(frame)
-
     def answer_ok(self, frame_id: str | int | None) -> None:
         """Do nothing: the answer is ``DeviceHeartbeatReply``."""
 
@@ -237,12 +231,13 @@ class Heartbeats:
         assert isinstance(connection, HeartbeatConnection)
         channel.busy = True
         try:
-            connection.lease_ends_at = self._clock.monotonic() + lease
+            connection.heard_at = self._clock.monotonic()
+            connection.lease_ends_at = connection.heard_at + lease
             if new:
                 connection.begin(channel)
                 channel.begin(verified, frame)
             else:
-                channel.go_on(verified, frame)
+                channel.renew(verified, frame)
             _refuse_closed(connection)
         except BaseException:
             if new:

@@ -91,18 +91,21 @@ class DeviceSessions:
         elif connected.replaced:
             self._devices.signal_replaced(session.user, session.device, connected.replaced)
 
-    def renew(self, channel: DevicePort, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
+    def renew(self, channel: DevicePort, verified: VerifiedSignIn, frame: StatusUpdate) -> bool:
         """Extend a session by a newer assertion, ticket or credential of the same account.
 
+        :returns: False if the tracker was asked, and does not have the device.
         :raises OtherEmail: see ``open``.
         """
         session, account = channel.session, verified.sign_in.account
         check_email(frame, account.email)
         session.email = account.email  # the provider may have given the person another address
+        known = True
         if account.revision != session.revision:  # otherwise a sign-out older than this assertion would sign the device out
-            self._devices.renew(account, session.device, channel.connection_id, session.status)
+            known = self._devices.renew(account, session.device, channel.connection_id, session.status)
         self._store(channel, verified)
         self._close_if_signed_out(channel, verified)
+        return known
 
     def confirm(self, channel: DevicePort, verified: VerifiedSignIn) -> None:
         """Finish a sign-in after its answer: close the channel if a sign-out came in between, and send waiting notifications."""

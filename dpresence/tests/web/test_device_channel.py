@@ -268,3 +268,14 @@ def test_a_handshake_whose_upgrade_a_proxy_left_out_says_what_the_proxy_has_to_d
     for path in ("/presence", f"/myapps/{application.id}"):
         answer = world.browser()("GET", path, Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==", Sec_WebSocket_Version="13")
         assert refusal(answer) == (400, ko(108, NO_UPGRADE))
+
+
+def test_a_renewal_of_a_device_that_a_sign_out_has_removed_closes_the_channel(world: World) -> None:
+    """The signal of the sign-out is still on its way."""
+    device = world.device(ANN, device="phone")
+    user = world.services.hub.devices()[0][0]
+    world.registry.backends.directory.sign_out_device(user, "another one")  # raises the revision
+    world.registry.backends.tracker._users.clear()
+    assert say(device, assertion=world.assertion(ANN)) == OK
+    world.settle()
+    assert device.code == 4009
