@@ -12,7 +12,7 @@ import ssl
 from typing import Any, Awaitable, Callable, Dict, Set, Tuple
 from urllib.parse import urlencode
 
-from .http_calls import FAILURES, LOST, MAX_BYTES, READ_SECONDS, HttpConnection, error_object, json_object
+from .http_calls import FAILURES, LOST, MAX_BYTES, READ_SECONDS, HttpConnection, answer_object, error_object
 
 _TRANSIENT_HTTP = (408, 425, 429)
 
@@ -87,7 +87,7 @@ class Feed(HttpConnection):
         except FAILURES as error:
             self._failed(error)
             return
-        answer = json_object(body) if status == http.client.OK else None
+        answer = answer_object(body) if status == http.client.OK else None
         if answer is not None:
             self._received({**answer, "id": frame["id"]})
         elif status == http.client.OK:

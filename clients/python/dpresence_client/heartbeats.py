@@ -11,7 +11,7 @@ import json
 import ssl
 from typing import Any, Awaitable, Callable, Dict, List
 
-from .http_calls import LOST, HttpConnection, error_object, json_object
+from .http_calls import LOST, HttpConnection, answer_object, error_object
 
 BEAT_SECONDS = 25.0
 """Seconds until a heartbeat without a frame; less than half of the lease of 60 s."""
@@ -61,7 +61,7 @@ class Heartbeats(HttpConnection):
             self._fields.update({name: frame[name] for name in _FIELDS if name in frame})
         ack = [number for frame in sent if frame.get("action") == "ack" for number in frame["notifications"]]
         status, body = await self._calls.run(self._calls.post, "", json.dumps({**self._fields, "ack": ack}).encode())
-        answer = json_object(body) if status == http.client.OK else error_object(body)
+        answer = answer_object(body) if status == http.client.OK else error_object(body)
         if answer is None or (status != http.client.OK and not sent):  # the next sign-in gets the refusal
             self._report("closed", LOST, f"HTTP {status}" if answer is None else answer.get("error", ""))
             return

@@ -212,16 +212,21 @@ class HttpConnection:
             self._serving.cancel()
 
 
-def json_object(body: bytes) -> Dict[str, Any] | None:
-    """Return the object in a body; None if it comes from something else than the service."""
+def answer_object(body: bytes) -> Dict[str, Any] | None:
+    """Return the answer of the service to a frame, accepted or refused; None if it comes from something else."""
+    answer = _json_object(body)
+    return answer if answer is not None and answer.get("result") == "OK" else error_object(body)
+
+
+def error_object(body: bytes) -> Dict[str, Any] | None:
+    """Return the error object of the service in the body of a refusal; None if it comes from something else."""
+    answer = _json_object(body)
+    return answer if answer is not None and isinstance(answer.get("errno"), int) else None
+
+
+def _json_object(body: bytes) -> Dict[str, Any] | None:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
-
-
-def error_object(body: bytes) -> Dict[str, Any] | None:
-    """Return the error object of the service in the body of a refusal; None if it comes from something else."""
-    answer = json_object(body)
-    return answer if answer is not None and isinstance(answer.get("errno"), int) else None

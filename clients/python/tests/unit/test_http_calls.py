@@ -127,6 +127,33 @@ def test_a_stream_that_the_program_does_not_read_ends_after_a_while(silent, monk
     assert reported == ["opened", "received", "closed"]
 
 
+@pytest.mark.parametrize("foreign", [b"", b"null", b"[]", b"{}", b'{"status": "ok"}', b'{"result": "success", "errno": "0"}'])
+@pytest.mark.parametrize("kind", ["heartbeat", "notifications"])
+def test_an_answer_of_something_else_than_the_service_ends_the_connection(silent, kind: str, foreign: bytes) -> None:
+    reported: list[str] = []
+
+    async def run() -> None:
+        def report(event: str, *_: object) -> None:
+            reported.append(event)
+
+        connection: Feed | Heartbeats
+        if kind == "heartbeat":
+            connection = Heartbeats("desk", url("ws", silent), None, report, always)
+            connection.send(STATUS)
+        else:
+            connection = Feed(url("ws", silent), None, report, always)
+            connection.send(json.dumps({"action": "notify", "id": 1, "notifications": []}))
+        with await asyncio.to_thread(lambda: silent.accept()[0]) as near:
+            await asyncio.to_thread(near.recv, 65536)
+            near.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(foreign), foreign))
+            await asyncio.sleep(0.2)
+        connection.disconnect(1000)
+        await asyncio.wait_for(connection.task, 5)
+
+    asyncio.run(run())
+    assert reported == ["opened", "closed"]
+
+
 def test_a_proxy_is_told_its_user_and_password(silent, monkeypatch) -> None:
     monkeypatch.setenv("https_proxy", f"http://ada:p%40ss@127.0.0.1:{silent.getsockname()[1]}")
     monkeypatch.delenv("no_proxy", raising=False)
