@@ -7,7 +7,7 @@ restored from a backup or lost acknowledged writes, and after a sweep that used 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from ..backends.directory import Directory
@@ -37,7 +37,7 @@ class Reconciliation:
         self._grants = grants
         self._requested = True  # every process requests a reconciliation at its start
         self._start = ""  # id of the application after whose feed the next sweep begins
-        self._unlisted: BackendUnavailable | None = None  # why the present sweep does not know all feeds
+        self._missing: BackendUnavailable | None = None  # why the present sweep does not know all feeds, or not all of their entries
 
     def request(self) -> None:
         """Request a reconciliation by the next ``sweep``. Does not block."""
@@ -61,10 +61,12 @@ class Reconciliation:
     def _reconcile_all(self) -> None:
         """Reconcile each feed. One that fails keeps no other from it; after some failures, the next sweep begins with the feed after them.
 
+        A part of the tracker that is unavailable is no failure of the feeds, whose entries in the other parts are compared.
+
         :raises BackendUnavailable: a feed has failed, or a part of the tracker is unavailable.
         """
         failures: list[BackendUnavailable] = []
-        self._unlisted = None
+        self._missing = None
         for appid in self._appids(self._start):
             try:
                 self._reconcile(appid)
@@ -73,7 +75,7 @@ class Reconciliation:
                 self._start = appid
                 if len(failures) == _FAILURES:
                     break
-        if failure := next(iter(failures), self._unlisted):
+        if failure := next(iter(failures), self._missing):
             raise failure
 
     def _appids(self, start: str) -> Iterator[str]:
@@ -92,7 +94,7 @@ class Reconciliation:
         try:
             return self._tracker.applications(after, _PAGE)
         except BackendUnavailable as error:
-            self._unlisted = error
+            self._missing = error
             return self._tracker.applications(after, _PAGE, allow_missing=True)
 
     def _detect_restored_directory(self) -> None:
@@ -113,11 +115,26 @@ class Reconciliation:
 
         The tracker is read before the directory: a grant that is added or revoked in between has an outbox entry of its own.
         """
-        for view in self._tracker.view(appid):
+        for view in self._view(appid):
             grants = self._directory.grants_by_puid(appid, list(view))
             self._revoke(appid, [puid for puid in view if puid not in grants])
             self._publish([grant for puid, grant in grants.items() if _may_be_wrong(view[puid])])
             yield_to_loop()
+
+    def _view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
+        """Yield the pages of a feed; only those in the parts of the tracker that are available, if some are.
+
+        :raises BackendUnavailable: no part has answered.
+        """
+        answered = False
+        try:
+            for page in self._tracker.view(appid):
+                answered = True
+                yield page
+        except BackendUnavailable as error:
+            if not answered:
+                raise
+            self._missing = error
 
     def _revoke(self, appid: str, puids: Sequence[str]) -> None:
         for puid in puids:

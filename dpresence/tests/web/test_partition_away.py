@@ -120,6 +120,27 @@ def test_feeds_of_the_others_lose_users_whose_grants_have_ended_unnoticed(world,
     assert sorted(seen) == sorted((puid, "offline", "revoked") for puid in grants)
 
 
+def test_one_comparison_reaches_the_feeds_of_the_others_of_all_applications(world, here, app, gone, lost_redis, monkeypatch):
+    email, puid = here
+    apps, backends = [app, *(world.application(name=f"App {number}") for number in range(4))], world.registry.backends
+    puids = [puid, *(world.grant(email, other) for other in apps[1:])]
+    world.device(email)
+    services = [world.followed(each) for each in apps]
+    user = backends.directory.grants_by_puid(app.id, [puid])[puid].user
+    lost_redis.kill()
+    for each in apps:
+        backends.directory.revoke(each.id, user)
+    backends.directory.clear_outbox(backends.directory.outbox(None, 0, 100))
+    monkeypatch.setattr(backends.tracker, "claim", lambda task, seconds: True)
+    world.services.reconciliation.request()
+    with pytest.raises(BackendUnavailable):
+        world.services.reconciliation.sweep()
+    for service, shown in zip(services, puids, strict=True):
+        seen: list[tuple[str, str, str]] = []
+        eventually(lambda seen=seen, service=service: seen.extend(updates(service)) or seen)
+        assert seen == [(shown, "offline", "revoked")]
+
+
 def test_the_metrics_name_the_server_that_is_away(world, redis_server, lost_redis, monkeypatch):
     tracker = world.registry.backends.tracker
     monkeypatch.setattr(tracker, "_first", tracker._parts[AWAY])
