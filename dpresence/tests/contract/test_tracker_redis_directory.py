@@ -1,10 +1,10 @@
-"""A tracker in Redis knows how new the directory is, and starts again after a reset."""
+"""A tracker in Redis knows how new the directory is and who has signed out, and starts again after a reset."""
 
 from __future__ import annotations
 
 import pytest
 
-from dpresence.model import DirectoryVersion
+from dpresence.model import DirectoryVersion, GrantSet
 from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 
@@ -48,3 +48,13 @@ def test_a_new_beginning_forgets_feeds_devices_and_the_directory_at_every_proces
     assert one.record_version(DirectoryVersion("b", 1))
     connect(two)
     assert seen(one) == {JANE.puid: "online"}, "the PUID is not dead any more"
+
+
+def test_a_sign_out_is_known_for_as_long_as_a_channel_lasts_that_signed_in_before(one, two, redis_server):
+    """Also where feeds have a shorter log: a process may be cut off for longer."""
+    connect(one)
+    one.remove_all("jane", GrantSet(7, (JANE,)), 7)
+    one.remove("jane", "phone", GrantSet(8, (JANE,)), 8)
+    assert two.signed_out("jane", "phone", "c1", 6)
+    marks = redis_server.client.keys("dpresence:t:out:jane*")
+    assert len(marks) == 2 and all(redis_server.client.ttl(mark) > 11 * 3600 for mark in marks)

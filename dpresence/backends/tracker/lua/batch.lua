@@ -16,7 +16,7 @@
 --   processes        hash: process -> "generation end-of-lease", by the lease clock
 --   dead             set of processes whose lease expired and whose devices have not all been deleted
 --   out:CONNECTION   exists for feed_seconds after the connection's device was signed out
---   out:USER, out:USER DEVICE   for feed_seconds after a sign-out of a user or a device, the revision before which sign-ins have ended
+--   out:USER, out:USER DEVICE   for 12 hours after a sign-out of a user or a device, the revision before which sign-ins have ended
 --   users:PROCESS    set of users with a device of that process
 --   figures:PROCESS  text published by that process, until its lease expires
 --   counts:PROCESS   counts published by that process, JSON; after its end settled:PROCESS, for a day

@@ -164,12 +164,15 @@ function operations.abandon(user, connection)
   if name then operations.leave(user, name, connection) end
 end
 
+-- Seconds for which a sign-out is stored: the default of identity.session_seconds, after which a channel of an earlier sign-in ends itself.
+local SIGN_OUT_SECONDS = 43200
+
 -- Record a sign-out of "USER", or of "USER DEVICE": a process that was cut off may have a channel whose device was swept before.
 local function record_sign_out(owner, before_revision)
   if before_revision == ERASED then return end
   local key = context.prefix .. 'out:' .. owner
   local newest = math.max(before_revision, tonumber(call('GET', key) or 0))
-  call('SET', key, string.format('%.0f', newest), 'EX', context.feed_seconds)
+  call('SET', key, string.format('%.0f', newest), 'EX', SIGN_OUT_SECONDS)
 end
 
 -- before_revision: sign the device out only if it signed in before the account had this revision.
