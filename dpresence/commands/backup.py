@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -30,6 +31,8 @@ FORMAT = 1
 """Version of the layout of a backup."""
 _RESTORED = 1000
 """Notifications that are in memory while a mailbox is restored."""
+_UNSUPPORTED = {errno.EINVAL, errno.EBADF, errno.EACCES}
+"""Errors of a folder that cannot be synced, or not be opened for it."""
 _MAILBOX, _INBOXES, _INI = "mailbox.jsonl", "inboxes.jsonl", "presence.ini"
 
 
@@ -100,13 +103,21 @@ def _write(file: Path, content: str | Iterator[str]) -> None:
 
 
 def _sync(*paths: Path) -> None:
-    """Have the disk store files and folders, so that a loss of power does not undo them."""
+    """Have the disk store files and folders, so that a loss of power does not undo them; some file systems cannot sync a folder."""
     for path in paths:
-        opened = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+            _sync_one(path)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED or not path.is_dir():
+                raise
+
+
+def _sync_one(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def verified(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,34 @@ def test_a_backup_that_was_written_is_on_the_disk(ini, filled, tmp_path, monkeyp
     assert main(["--ini", str(ini), "backup", str(tmp_path / "saved")]) == 0
     names = ["", "/manifest.json", "/presence.db", "/presence.ini"]
     assert synced == {str(tmp_path), *(f"{tmp_path}/saved.partial{name}" for name in names)}
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF, errno.EACCES])
+def test_a_backup_is_written_where_the_file_system_does_not_sync_folders(ini, filled, tmp_path, monkeypatch, capsys, number) -> None:
+    ini.write_text(f"[app:main]\ndirectory.url = {filled}\n")
+    sync, folder = os.fsync, tmp_path / "saved"
+
+    def refuse(opened: int) -> None:
+        if stat.S_ISDIR(os.fstat(opened).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(opened)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0, capsys.readouterr()
+    assert main(["--ini", str(ini), "restore", "--check", str(folder)]) == 0
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EINVAL])
+def test_a_backup_whose_files_cannot_be_synced_fails(ini, filled, tmp_path, monkeypatch, capsys, number) -> None:
+    ini.write_text(f"[app:main]\ndirectory.url = {filled}\n")
+
+    def fail(opened: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert main(["--ini", str(ini), "backup", str(tmp_path / "saved")]) == 1
+    assert capsys.readouterr().err == f"dpresence: {tmp_path}/saved: {os.strerror(number)}\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("saved")] == []
 
 
 @pytest.mark.slow
