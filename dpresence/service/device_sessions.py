@@ -138,7 +138,7 @@ class DeviceSessions:
                 channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
 
     def _has_device(self, channel: DevicePort, account: Account) -> bool:
-        """Return False if a sign-out that left an assertion valid has removed the device; otherwise none that is stored will remove it.
+        """Return False if a sign-out that left an assertion valid has removed the device; otherwise the tracker removes it for none before.
 
         :param account: the account as it is now.
         """
