@@ -20,7 +20,8 @@ const PAGE = 500;
 /**
  * What a user sees and controls of their account. It keeps no connection.
  *
- * Every method rejects with `Refused` if the service refuses the call, `NotConnected` if it does not answer, and with what `signIn` throws.
+ * Every method rejects with `Refused` if the service refuses the call, `NotConnected` if it does not answer, `ProtocolError` if the answer is no
+ * JSON and so not the service's, and with what `signIn` throws.
  */
 export class Account {
   #url;

@@ -152,7 +152,7 @@ export class AppService extends TypedEvents {
    * Cancel a notification, so that it is not delivered any more. It makes no difference whether it was delivered before.
    * @param {{puid: string, id: string}} delivery the answer to `notify`
    * @throws {Refused} 110 after the grant was revoked
-   * @throws {NotConnected} the service does not answer
+   * @throws {NotConnected | ProtocolError} no answer: it may have been cancelled; or an answer that is not the service's
    */
   async cancel({ puid, id }) {
     const path = `/notifications/${encodeURIComponent(id)}?puid=${encodeURIComponent(puid)}`;

@@ -43,7 +43,7 @@ export class Closed extends PresenceError {
 /** The connection ended before the answer, or the time for it was over: the service may have accepted the notifications or not. */
 export class OutcomeUnknown extends PresenceError {}
 
-/** The service does not answer a call, or there was no connection in time. Nothing was sent then. */
+/** The service did not answer a call, which it may have carried out; or `notify` had no connection in time: then nothing was sent. */
 export class NotConnected extends PresenceError {}
 
 /** The pairing ended without a credential: the user has refused it, or the codes have expired. */
@@ -56,7 +56,7 @@ export class ClientStopped extends PresenceError {
   }
 }
 
-/** The service sent a frame that this client cannot read. The client closes the connection and tries again. */
+/** An answer to a call is not that of the service; or a frame cannot be read: then the client closes the connection and tries again. */
 export class ProtocolError extends PresenceError {}
 
 /** A stored table cannot be used; the text names the file and what to do. */

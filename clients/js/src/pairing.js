@@ -1,7 +1,7 @@
 // Pairing of a device without a browser (docs/protocol.md, section 6; RFC 8628).
 
 import { callLater } from "./device/presence-timer.js";
-import { NotConnected, PairingFailed, Refused } from "./errors.js";
+import { NotConnected, PairingFailed, ProtocolError, Refused } from "./errors.js";
 import { call } from "./rest.js";
 
 const INCOMPLETE = 143;
@@ -32,10 +32,11 @@ const SLOW_DOWN_SECONDS = 5; // RFC 8628, section 3.5
  * @param {string} device name of this device: 1 to 64 of `A-Z a-z 0-9 . _ : -`
  * @param {string} client name of this program, which the user sees: 1 to 64 characters
  * @returns {Promise<PairingCodes>}
- * @throws {Refused | NotConnected} a name is wrong, or too many pairings began at this address; the service does not answer
+ * @throws {Refused} a name is wrong, or too many pairings began at this address
+ * @throws {NotConnected | ProtocolError} no answer; or one that is not the service's
  */
 export async function beginPairing(url, device, client) {
-  const answer = await call(base(url), "POST", "/pair", "", { device, client });
+  const answer = await ask(url, "/pair", { device, client }, "device_code");
   return {
     deviceCode: answer.device_code, userCode: answer.user_code, verificationUri: answer.verification_uri,
     verificationUriComplete: answer.verification_uri_complete, expiresIn: answer.expires_in, interval: answer.interval,
@@ -50,6 +51,8 @@ export async function beginPairing(url, device, client) {
  * seconds
  * @returns {Promise<PairedDevice>}
  * @throws {PairingFailed} the user has refused, or the codes have expired
+ * @throws {Refused} the service does not accept the question
+ * @throws {NotConnected | ProtocolError} no answer until the codes have expired; or one that is not the service's
  */
 export async function finishPairing(url, codes, { signal, sleep = (seconds) => pause(seconds, signal) } = {}) {
   let { interval } = codes;
@@ -58,7 +61,7 @@ export async function finishPairing(url, codes, { signal, sleep = (seconds) => p
     await sleep(interval);
     signal?.throwIfAborted();
     try {
-      const { credential, email, device } = await call(base(url), "POST", "/pair/token", "", { device_code: codes.deviceCode });
+      const { credential, email, device } = await ask(url, "/pair/token", { device_code: codes.deviceCode }, "credential");
       return { credential, email, device };
     } catch (error) {
       if (slower(error)) interval += SLOW_DOWN_SECONDS;
@@ -81,9 +84,11 @@ function slower(error) {
   throw error;
 }
 
-/** @param {string} url */
-function base(url) {
-  return new URL(url).href.replace(/\/+$/, "");
+/** @param {string} url @param {string} path @param {object} body @param {string} secret what an answer of the service has @returns {Promise<any>} */
+async function ask(url, path, body, secret) {
+  const answer = await call(new URL(url).href.replace(/\/+$/, ""), "POST", path, "", body);
+  if (typeof answer?.[secret] !== "string") throw new ProtocolError(`the answer to ${path} is not that of the service`);
+  return answer;
 }
 
 /** @param {number} seconds @param {AbortSignal} [signal] @returns {Promise<void>} */

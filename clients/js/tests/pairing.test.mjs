@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { NotConnected, PairingFailed, Refused, finishPairing } from "../src/index.js";
+import { NotConnected, PairingFailed, ProtocolError, Refused, beginPairing, finishPairing } from "../src/index.js";
 
 const codes = { deviceCode: "d", userCode: "WDJB-MJHT", verificationUri: "", verificationUriComplete: "", expiresIn: 600, interval: 5 };
 const incomplete = (details) => [400, { result: "KO", errno: 143, error: `not complete: ${details}`, details }];
@@ -58,6 +58,15 @@ test("it fails once the codes have expired, and says so", async () => {
   assert.ok(error instanceof PairingFailed && error.message === "not complete: expired_token");
   const { error: silent } = await finishWith(expired, [null]);
   assert.ok(silent instanceof NotConnected);
+});
+
+test("it fails when something other than the service answers", async (context) => {
+  for (const foreign of ["", "null", "{}", '{"status": "ok"}', "<html>"]) {
+    context.mock.method(globalThis, "fetch", async () => new Response(foreign));
+    await assert.rejects(beginPairing("http://x", "lamp", "Example lamp"), ProtocolError);
+    await assert.rejects(finishPairing("http://x", codes, { sleep: async () => {} }), ProtocolError);
+    context.mock.restoreAll();
+  }
 });
 
 test("a signal ends the wait", async () => {

@@ -130,7 +130,7 @@ class Deactivated(Closed):
 
 
 class NotConnected(PresenceError):
-    """There was no connection in time. Nothing was sent."""
+    """``notify`` had no connection in time: then nothing was sent. Or the service did not answer a call, which it may have carried out."""
 
 
 class OutcomeUnknown(PresenceError):
@@ -164,7 +164,7 @@ class StoreError(PresenceError):
 
 
 class ProtocolError(PresenceError):
-    """The service sent a frame that this client cannot read. The client closes the connection and tries again."""
+    """The answer to a call is not that of the service; or a frame cannot be read: then the client closes the connection and tries again."""
 
 
 _BY_ERRNO: Mapping[int, type[Refused]] = {errno: kind for kind in Refused.__subclasses__() for errno in kind.errnos}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, NamedTuple
+from typing import Any, Callable, Iterable, List, NamedTuple
 
-from .errors import NotConnected, PairingFailed, PresenceError, Refused, SlowDown
+from .errors import NotConnected, PairingFailed, PresenceError, ProtocolError, Refused, SlowDown
 from .rest import Rest
 
 _INCOMPLETE = 143
@@ -59,9 +59,9 @@ def begin_pairing(url: str, device: str, client: str) -> PairingCodes:
     :param client: name of this program, which the user sees: 1 to 64 characters.
     :raises Refused: a name is wrong, or too many pairings began at this address.
     :raises NotConnected: the service does not answer.
+    :raises ProtocolError: the answer is not that of the service.
     """
-    answer = Rest(url).call("POST", "/pair", {"device": device, "client": client})
-    return PairingCodes(**{name: answer[name] for name in PairingCodes._fields})
+    return PairingCodes(*_values(Rest(url).call("POST", "/pair", {"device": device, "client": client}), PairingCodes._fields))
 
 
 def finish_pairing(url: str, codes: PairingCodes, sleep: Callable[[float], object] = time.sleep) -> PairedDevice:
@@ -70,6 +70,8 @@ def finish_pairing(url: str, codes: PairingCodes, sleep: Callable[[float], objec
     :param sleep: waits for some seconds.
     :raises PairingFailed: the user has refused, or the codes have expired.
     :raises NotConnected: the service has not answered until the codes have expired.
+    :raises Refused: the service does not accept the question.
+    :raises ProtocolError: the answer is not that of the service.
     """
     rest, interval = Rest(url), float(codes.interval)
     until = time.monotonic() + codes.expires_in
@@ -77,12 +79,18 @@ def finish_pairing(url: str, codes: PairingCodes, sleep: Callable[[float], objec
         sleep(interval)
         try:
             answer = rest.call("POST", "/pair/token", {"device_code": codes.device_code})
-            return PairedDevice(answer["credential"], answer["email"], answer["device"])
+            return PairedDevice(*_values(answer, PairedDevice._fields))
         except (NotConnected, Refused) as error:
             if _is_slower(error):
                 interval += _SLOW_DOWN_SECONDS
             if time.monotonic() >= until:
                 raise
+
+
+def _values(answer: Any, names: Iterable[str]) -> List[Any]:
+    if not isinstance(answer, dict) or any(name not in answer for name in names):
+        raise ProtocolError("an answer to a pairing is not that of the service")
+    return [answer[name] for name in names]
 
 
 def _is_slower(error: PresenceError) -> bool:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from dpresence_client import NotConnected, PairedDevice, PairingCodes, PairingFailed, Refused, finish_pairing
+from dpresence_client import NotConnected, PairedDevice, PairingCodes, PairingFailed, ProtocolError, Refused, finish_pairing
 
 CODES = PairingCodes("d", "WDJB-MJHT", "", "", 600, 5)
 PAIRED = (200, {"credential": "device:x", "email": "ada@example.org", "device": "lamp"})
@@ -71,3 +71,9 @@ def test_it_ends_when_the_user_refuses_and_when_the_service_refuses_the_question
     with pytest.raises(Refused) as refused:
         finish([], (400, {"result": "KO", "errno": 107, "error": "device_code: text"}))
     assert refused.value.field == "device_code"
+
+
+@pytest.mark.parametrize("foreign", [None, [], {}, {"status": "ok"}])
+def test_it_fails_when_something_other_than_the_service_answers(foreign):
+    with pytest.raises(ProtocolError):
+        finish([], (200, foreign))
