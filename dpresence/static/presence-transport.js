@@ -43,14 +43,17 @@ export function openWebSocket(url, kind = WebSocket) {
 /** Makes the connections of a device. */
 export class Transport {
   #fallback = new Fallback();
+  /** @type {WebSocket | null} the last connection by heartbeats */
+  #heartbeats = null;
   #device = `heartbeat-${Math.random().toString(36).slice(2)}`; // of all connections, so that each replaces the former one
 
   /** @param {string} url URL of the channel @returns {Promise<WebSocket>} or what behaves like one */
   async open(url) {
+    this.#heartbeats?.close(); // after a stop, `offline` may wait there
     const wait = this.#fallback.milliseconds;
     if (!wait) return openWebSocket(url);
     const { HeartbeatSocket } = await import("./presence-heartbeats.js");
-    return /** @type {any} */ (new HeartbeatSocket(url, wait, this.#device));
+    return (this.#heartbeats = /** @type {any} */ (new HeartbeatSocket(url, wait, this.#device)));
   }
 
   /** Start over after a connection has opened. */

@@ -121,3 +121,17 @@ test("offline that waited for a heartbeat is sent after a stop", async (context)
   assert.deepEqual(posts.map(({ body }) => body.status), ["online", "online", "offline"]);
   await posts[2].answer(OK);
 });
+
+test("offline that waited for a heartbeat is not sent after a stop if the device connects anew meanwhile", async (context) => {
+  const posts = service(context);
+  const transport = new Transport();
+  transport.fallsBack(108);
+  const former = await transport.open("ws://x/presence");
+  send(former, { email: "ada@example.org", status: "online", assertion: "a", id: "sign-in" });
+  send(former, { email: "ada@example.org", status: "offline", id: "status" });
+  former.close(1000, "stopped");
+  const next = await transport.open("ws://x/presence");
+  await posts[0].answer(OK);
+  assert.equal(posts.length, 1);
+  next.close();
+});
