@@ -36,20 +36,17 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 60.0
 RENEW_SECONDS = 25.0
 """Leases that end within this time are renewed; an attempt ends before."""
-LEASE_CHECK_SECONDS = 5
-DUE_CHECK_SECONDS = 0.25
+LEASE_CHECK_SECONDS, DUE_CHECK_SECONDS = 5, 0.25
 IN_FLIGHT, FAILING_IN_FLIGHT = 100, 20
 """Maximum number of attempts at the same time: after a success or as the first one, and after a failure."""
 MIN_SECONDS = 1.0
 """Seconds after which an attempt ends if another one waits for its slot."""
-_PATIENCE_SECONDS = 30
-_NEW_LEASES = 100
+_PATIENCE_SECONDS, _NEW_LEASES = 30, 100
 MORE_LEASES_SECONDS = 0.5
 """Seconds after which a process leases more webhooks if it has got as many as it may at once; others lease some meanwhile."""
 _FAILING_MS = 5 * 86_400_000
 """Milliseconds of failures after which a webhook is turned off."""
-_GONE = 410
-_TESTS_PER_MINUTE = 10
+_GONE, _TESTS_PER_MINUTE = 410, 10
 
 
 class WebhookSender:
@@ -84,7 +81,7 @@ class WebhookSender:
         self._work = Coalescer("the delivery to a webhook", self._send_all)
         self._leasing = Coalescer("the lease of webhooks", lambda _: self.lease())
         self._leasing_more = Coalescer("the lease of more webhooks", lambda _: self.lease(), lambda: MORE_LEASES_SECONDS)
-        self._one_lease = BoundedSemaphore(1)
+        self._one_lease, self._ended = BoundedSemaphore(1), False
         self._slots = {False: Slots(IN_FLIGHT, 1), True: Slots(FAILING_IN_FLIGHT, 1)}  # by whether the last attempt failed
         self._tests = RateLimit("too many tests of this webhook", _TESTS_PER_MINUTE, 60, clock)
         self._sending = 0
@@ -93,11 +90,13 @@ class WebhookSender:
     # -- which webhooks this process sends
 
     def lease(self) -> None:
-        """Renew the leases of this process, and lease webhooks that no process sends.
+        """Renew the leases of this process, and lease webhooks that no process sends; nothing after ``release``.
 
         :raises BackendUnavailable: the directory is unavailable; nothing is sent until the next run succeeds.
         """
         with self._one_lease:  # of two at once, the one that began first may end last
+            if self._ended:
+                return
             began = self._clock.monotonic()
             leased = self._directory.lease_webhooks(self._id, LEASE_SECONDS, RENEW_SECONDS, _NEW_LEASES)
             self._may_send_until = began + RENEW_SECONDS
@@ -139,9 +138,11 @@ class WebhookSender:
 
         :raises BackendUnavailable: the directory is unavailable; the leases end by themselves.
         """
-        for appid in list(self._leased):
-            self._forget(appid)
-        self._directory.release_webhooks(self._id)
+        self._ended = True
+        with self._one_lease:  # what is being leased is released as well
+            for appid in list(self._leased):
+                self._forget(appid)
+            self._directory.release_webhooks(self._id)
 
     def _forget(self, appid: str) -> None:
         if self._leased.pop(appid, None):

@@ -14,7 +14,7 @@ from gevent.event import Event
 from dpresence.service import webhook_sender
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from dpresence.tests.web.support import App, World
-from dpresence.tests.web.webhook_endpoint import Endpoint, entries, long_leases  # noqa: F401 - a fixture
+from dpresence.tests.web.webhook_endpoint import Endpoint, end_leases, entries, long_leases  # noqa: F401 - a fixture
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 
@@ -52,6 +52,41 @@ def test_one_service_at_a_time_sends_and_another_takes_over(pair: tuple[World, W
     assert entries([json.loads(body) for _, body in endpoint.proof.posted]) == [("offline", "granted")]
 
 
+def test_a_process_that_ends_leases_nothing_any_more(pair: tuple[World, World]) -> None:
+    app = pair[0].application()
+    endpoint = Endpoint(pair[0], app)
+    eventually(lambda: endpoint.proof.posted)
+    ending, other = pair if app.id in pair[0].services.webhook_sender._leased else pair[::-1]
+    ending.services.webhook_sender.release()
+    ending.services.webhook_sender.check(app.id)  # as at a signal of another process
+    ending.settle()
+    ending.services.webhook_sender.lease()
+    assert app.id not in ending.services.webhook_sender._leased
+    other.services.webhook_sender.lease()
+    assert app.id in other.services.webhook_sender._leased
+
+
+def test_a_lease_that_is_in_progress_when_the_process_ends_is_released(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    sender, directory, answered, go = world.services.webhook_sender, world.registry.backends.directory, Event(), Event()
+    endpoint, lease = Endpoint(world, app), directory.lease_webhooks
+    eventually(lambda: endpoint.proof.posted)
+
+    def answer_late(*arguments: Any) -> Sequence[str]:
+        found = lease(*arguments)
+        answered.set()
+        assert go.wait(PATIENCE_SECONDS)
+        return found
+
+    monkeypatch.setattr(directory, "lease_webhooks", answer_late)
+    late = gevent.spawn(sender.lease)
+    assert answered.wait(PATIENCE_SECONDS)
+    ending = gevent.spawn(sender.release)
+    gevent.sleep(0)
+    go.set()
+    gevent.joinall([late, ending], timeout=PATIENCE_SECONDS, raise_error=True)
+    assert not sender._leased and lease("another", 60, 25, 100) == [app.id]
+
+
 def test_a_lease_whose_answer_is_late_forgets_nothing_that_was_leased_meanwhile(
     world: World, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +118,6 @@ def test_more_webhooks_than_are_leased_at_once_are_leased_right_after_them(world
     for one in (app, other):
         Endpoint(world, one)
     eventually(lambda: len(sender._leased) == 2 and not sender._leasing_more.running())
-    sender.release()
+    end_leases(world)
     sender.lease()
     eventually(lambda: len(sender._leased) == 2)

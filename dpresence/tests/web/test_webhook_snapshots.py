@@ -8,7 +8,7 @@ import pytest
 
 from dpresence.service import webhook_messages
 from dpresence.tests.web.support import App, World
-from dpresence.tests.web.webhook_endpoint import ANN, Endpoint, entries, long_leases
+from dpresence.tests.web.webhook_endpoint import ANN, Endpoint, end_leases, entries, long_leases
 
 __all__ = ["long_leases"]
 
@@ -79,7 +79,7 @@ def test_a_snapshot_that_another_process_begins_anew_says_so_as_somebody_may_hav
     assert sent["first"] is True
     [gone] = [entry["puid"] for entry in sent["snapshot"]]
     world.person(puids.pop(gone))("DELETE", f"/grant/{app.id}")
-    world.services.webhook_sender.release()
+    end_leases(world)
     pages = [message["data"] for message in quiet.take(6)]
     assert [page.get("first") for page in pages] == [True, *[None] * (len(pages) - 1)]
     assert [entry["puid"] for page in pages for entry in page["snapshot"]] == [*puids], "nothing else says that one has revoked"

@@ -55,6 +55,13 @@ def entries(messages: list[Any]) -> list[tuple[str, str]]:
     return [(entry["status"], entry["reason"]) for message in messages for entry in message["data"]["updates"]]
 
 
+def end_leases(world: World) -> None:
+    """End the leases of a process that goes on."""
+    sender = world.services.webhook_sender
+    sender.release()
+    sender._ended = False
+
+
 def report(world: World, device: FakeConnection, *statuses: str) -> None:
     for status in statuses:
         device.receive({"email": ANN, "status": status})
