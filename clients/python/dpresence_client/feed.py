@@ -12,9 +12,11 @@ import ssl
 from typing import Any, Awaitable, Callable, Dict, Set, Tuple
 from urllib.parse import urlencode
 
-from .http_calls import FAILURES, LOST, MAX_BYTES, READ_SECONDS, HttpConnection, answer_object, error_object
+from .errors import ProtocolError
+from .http_calls import FAILURES, LOST, MAX_BYTES, READ_SECONDS, HttpConnection, answer_object, error_object, json_object
 
 _TRANSIENT_HTTP = (408, 425, 429)
+_FOREIGN = "an answer that is not from dpresence"
 
 
 class Feed(HttpConnection):
@@ -52,13 +54,10 @@ class Feed(HttpConnection):
             return
         while await self._is_read():
             name, data = await self._calls.run(_next_event, answer)
-            if name == "auth":
-                self._received({**json.loads(data), "id": auth["id"]})
-            elif name == "current":
-                self._received({**json.loads(data), "id": "ping"})
+            if name in ("auth", "current"):
+                self._received({**_answer(data), "id": auth["id"] if name == "auth" else "ping"})
             elif name == "close":
-                end = json.loads(data)
-                self._report("closed", end["code"], end["reason"])
+                self._report("closed", *_end(data))
             elif data:
                 self._report("received", data)
             else:
@@ -91,16 +90,38 @@ class Feed(HttpConnection):
         if answer is not None:
             self._received({**answer, "id": frame["id"]})
         elif status == http.client.OK:
-            self._report("closed", LOST, "an answer that is not from dpresence")
+            self._report("closed", LOST, _FOREIGN)
         else:
             self._refused(status, body, frame["id"])
+
+
+def _answer(data: str) -> Dict[str, Any]:
+    """Return the answer in an event.
+
+    :raises ProtocolError: the event comes from something else than the service.
+    """
+    if (answer := answer_object(data)) is None:
+        raise ProtocolError(_FOREIGN)
+    return answer
+
+
+def _end(data: str) -> Tuple[int, str]:
+    """Return the close code and the reason in the last event.
+
+    :raises ProtocolError: the event comes from something else than the service.
+    """
+    end = json_object(data) or {}
+    code, reason = end.get("code"), end.get("reason")
+    if not (isinstance(code, int) and isinstance(reason, str)):
+        raise ProtocolError(_FOREIGN)
+    return code, reason
 
 
 def _next_event(answer: http.client.HTTPResponse) -> Tuple[str, str]:
     """Read the next event of a stream; return its name and data, both empty at the end."""
     name = data = ""
     while line := answer.readline(MAX_BYTES):
-        field, _, value = line.decode().rstrip("\r\n").partition(": ")
+        field, _, value = line.decode(errors="replace").rstrip("\r\n").partition(": ")
         if field == "event":
             name = value
         elif field == "data":

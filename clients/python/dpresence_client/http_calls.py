@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from weakref import WeakSet
 
 from .core import ANSWER_SECONDS, log
+from .errors import ProtocolError
 
 READ_SECONDS = 60.0
 """Limit for the next line of a stream: the service sends a comment after 25 s without an event."""
@@ -181,7 +182,7 @@ class HttpConnection:
         except asyncio.CancelledError:
             if self._active:  # not by ``disconnect``: the event loop ends
                 raise
-        except FAILURES as error:
+        except (*FAILURES, ProtocolError) as error:
             self._failed(error)
         except Exception:
             log.exception("an error in the client ended the connection")
@@ -212,19 +213,20 @@ class HttpConnection:
             self._serving.cancel()
 
 
-def answer_object(body: bytes) -> Dict[str, Any] | None:
+def answer_object(body: bytes | str) -> Dict[str, Any] | None:
     """Return the answer of the service to a frame, accepted or refused; None if it comes from something else."""
-    answer = _json_object(body)
+    answer = json_object(body)
     return answer if answer is not None and answer.get("result") == "OK" else error_object(body)
 
 
-def error_object(body: bytes) -> Dict[str, Any] | None:
+def error_object(body: bytes | str) -> Dict[str, Any] | None:
     """Return the error object of the service in the body of a refusal; None if it comes from something else."""
-    answer = _json_object(body)
+    answer = json_object(body)
     return answer if answer is not None and isinstance(answer.get("errno"), int) else None
 
 
-def _json_object(body: bytes) -> Dict[str, Any] | None:
+def json_object(body: bytes | str) -> Dict[str, Any] | None:
+    """Return the object in a body; None without one."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

@@ -194,27 +194,50 @@ def test_a_heartbeat_that_is_refused_ends_the_connection_at_once(silent) -> None
     assert reported == ["opened", "closed"]
 
 
-PORTAL = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n<html>Sign in first."
+def answer_calls(server: socket.socket, *bodies: bytes) -> None:
+    """Answer calls with 200 and these bodies, one each; fail if a call does not come."""
+    server.settimeout(5)
+    for body in bodies:
+        with server.accept()[0] as near:
+            near.recv(65536)
+            near.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
 
-def test_a_network_that_wants_a_sign_in_first_is_a_lost_connection_and_no_error_of_the_client(silent, caplog) -> None:
+AUTH = json.dumps({"action": "auth", "key": "k", "id": "auth"})
+NOTIFY = json.dumps({"action": "notify", "notifications": [], "id": 1})
+
+
+@pytest.mark.parametrize("page", [b"<html>Sign in first.", b"<html>Connectez-vous \xe0 l'h\xf4tel.", b'{"status": "login"}', b"{}"])
+def test_a_network_that_wants_a_sign_in_first_is_a_lost_connection_and_no_error_of_the_client(silent, caplog, page) -> None:
     reported: list[str] = []
 
-    def answer() -> None:
-        for _ in range(2):
-            with silent.accept()[0] as near:
-                near.recv(65536)
-                near.sendall(PORTAL)
-
     async def run() -> None:
-        portal = asyncio.ensure_future(asyncio.to_thread(answer))
+        portal = asyncio.ensure_future(asyncio.to_thread(answer_calls, silent, page, page, page))
         device = Heartbeats("desk", url("ws", silent), None, lambda event, *_: reported.append(event), always)
         device.send(STATUS)
         await asyncio.wait_for(device.task, 5)
-        app = Feed(url("ws", silent), None, lambda event, *_: reported.append(event), always)
-        app.send(json.dumps({"action": "notify", "notifications": [], "id": 1}))
-        await asyncio.wait_for(app.task, 5)
+        for frame in (AUTH, NOTIFY):
+            app = Feed(url("ws", silent), None, lambda event, *_: reported.append(event), always)
+            app.send(frame)
+            await asyncio.wait_for(app.task, 5)
         await portal
 
     asyncio.run(run())
-    assert reported == ["opened", "closed", "opened", "closed"] and caplog.records == []
+    assert reported == ["opened", "closed"] * 3 and caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "event", ['auth\ndata: {"status": "login"}', "auth\ndata: <html>", "current\ndata: []", 'close\ndata: {"code": "1"}']
+)
+def test_an_event_that_is_not_the_services_is_a_lost_connection_and_no_error_of_the_client(silent, caplog, event) -> None:
+    reported: list[tuple] = []
+
+    async def run() -> None:
+        answered = asyncio.ensure_future(asyncio.to_thread(answer_calls, silent, f"event: {event}\n\n".encode()))
+        app = Feed(url("ws", silent), None, lambda *values: reported.append(values), always)
+        app.send(AUTH)
+        await asyncio.wait_for(app.task, 5)
+        await answered
+
+    asyncio.run(run())
+    assert reported == [("opened",), ("closed", 1006, "an answer that is not from dpresence")] and caplog.records == []
