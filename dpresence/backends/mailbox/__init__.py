@@ -215,7 +215,7 @@ class Mailbox(Inbox, ControlledMailbox):
 
     @abstractmethod
     def restore(self, records: Sequence[Record]) -> None:
-        """Store records with their positions in an empty mailbox; later notifications get higher positions."""
+        """Store records with their positions, of which none may be stored already; later notifications get higher positions."""
 
     def empty(self) -> None:
         """Discard everything that is stored."""

@@ -111,6 +111,15 @@ class MailboxContract:
         assert [each.position for each in backend.pending("jane", 0, 10)] == positions
         assert backend.enqueue([one("e")], 100)[0].position > max(record["position"] for record in before)
 
+    def test_positions_of_later_notifications_are_higher_than_those_of_all_parts_that_were_restored(self, backend):
+        push(backend, *(one(name) for name in ("a", "b", "c")))
+        before = list(backend.records())
+        backend.purge("jane")
+        for record in reversed(before):
+            backend.restore([record])
+        assert kept(backend) == ["a", "b", "c"]
+        assert backend.enqueue([one("d")], 100)[0].position > max(record["position"] for record in before)
+
     def test_undelivered_notifications_are_counted_in_parts(self, backend):
         assert backend.count_undelivered(Queue("", ""), 10) == (0, None)
         push(backend, *(one(name, shown_until=0) for name in "abc"), one("d", user="joe"), one("e", appid="app-2"))

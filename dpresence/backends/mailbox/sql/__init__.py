@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, literal_column, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, literal_column, select, text, tuple_, union_all
 
 from ....model import Notification
 from ...sql import postgresql
@@ -48,10 +48,10 @@ _COUNT_NO_LONGER = delete(received_unseen).where(
     received_unseen.c.puid == bindparam("name"),
     received_unseen.c.taken_at < bindparam("until"),
 )
+_CONTINUED = text("SELECT setval('notifications_position_seq', greatest(:position, last_value)) FROM notifications_position_seq")
 _BOTH = (table, received_unseen)
 _SWEPT = 500
 """Maximum number of rows that one transaction of the sweep deletes."""
-
 
 _DEFAULT_LIMITS = InboxLimits()
 
@@ -206,7 +206,7 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
             if rows:
                 connection.execute(insert(each), rows)
         if connection.dialect.name == "postgresql" and records:  # SQLite continues after the highest position by itself
-            connection.execute(select(func.setval("notifications_position_seq", max(one["position"] for one in records))))
+            connection.execute(_CONTINUED, {"position": max(one["position"] for one in records)})
 
     def sweep(self) -> int:
         total = count = 0
