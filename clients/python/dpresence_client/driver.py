@@ -20,6 +20,8 @@ from .websocket import Websocket
 
 RANDOM = random.SystemRandom().random
 _FLUSH_SECONDS = 2.0
+_SETTLE_SECONDS = 30.0
+"""Longest wait for a moment without an answer that is owed, before a websocket is tried again."""
 _NORMAL = 1000
 
 
@@ -174,14 +176,16 @@ class Driver:
         self._websocket = connection = kinds[wait > 0](self._url, self._context, self.event, self._may_read)
         self.spawn(connection.task)
         if wait:
-            upgrade = asyncio.get_running_loop().call_later(wait, self._try_websocket, connection)
+            upgrade = self.spawn(self._try_websocket(connection, wait))
             connection.task.add_done_callback(lambda _: upgrade.cancel())
 
-    def _try_websocket(self, connection: Connection) -> None:
-        """End a connection without a websocket, to try one again; wait while an answer is owed."""
-        if not self.core.settled:
-            asyncio.get_running_loop().call_later(1, self._try_websocket, connection)
-        elif connection is self._websocket and not connection.task.done():
+    async def _try_websocket(self, connection: Connection, seconds: float) -> None:
+        """End a connection without a websocket after some seconds, to try one again; wait for a while if an answer is owed."""
+        await asyncio.sleep(seconds)
+        until = self.now + _SETTLE_SECONDS
+        while not self.core.settled and self.now < until:
+            await asyncio.sleep(1)
+        if connection is self._websocket and not connection.task.done():
             connection.disconnect(_NORMAL)
             self.event("closed", _NORMAL, "a websocket is tried again")
 
