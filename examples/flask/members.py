@@ -18,6 +18,7 @@ class Members:
     def __init__(self, path: str) -> None:
         self._path = path
         Path(path).touch(0o600)
+        Path(path).chmod(0o600)  # that of an earlier version could be read by others
         self._do("CREATE TABLE IF NOT EXISTS members (name TEXT PRIMARY KEY, puid TEXT NOT NULL UNIQUE)")
 
     def _do(self, statement: str, values: Sequence[str] = ()) -> list[Any]:

@@ -40,6 +40,7 @@ class Records:
 
     def __init__(self, path: Path) -> None:
         path.touch(0o600)
+        path.chmod(0o600)  # an existing one may be readable by others
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.executescript(_TABLES)
 
