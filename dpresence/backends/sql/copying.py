@@ -60,7 +60,7 @@ def copy(source: str, target: str, clock: Clock, done: Callable[[str, int], None
                 raise Differs(f"the rows of {table.name} are not the same")
             done(table.name, count)
         for name, column in _NUMBERED.items():
-            _continue(ours, name, column, _last(theirs, name, column))
+            continue_after(ours, name, column, last_number(theirs, name, column))
 
 
 def refuse_filled(connection: Connection) -> None:
@@ -104,14 +104,14 @@ def _batches(connection: Connection, table: Table) -> Iterator[Sequence[Any]]:
         yield from result.partitions(BATCH)
 
 
-def _last(connection: Connection, table: str, column: str) -> int:
+def last_number(connection: Connection, table: str, column: str) -> int:
     """Return the highest number that a row of a table ever had."""
     if connection.dialect.name == "sqlite":
         return connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table}) or 0
     return connection.scalar(text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {table}_{column}_seq")) or 0  # noqa: S608
 
 
-def _continue(connection: Connection, table: str, column: str, last: int) -> None:
+def continue_after(connection: Connection, table: str, column: str, last: int) -> None:
     """Give new rows higher numbers than ``last``."""
     if connection.dialect.name == "sqlite":
         connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table})

@@ -10,7 +10,7 @@ from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.tables import notification_names
 from dpresence.tests.support import FakeClock
 
-from .mailbox import DAY, MailboxContract, kept, one
+from .mailbox import DAY, MailboxContract, kept, one, settle
 from .mailbox_control import MailboxControlContract, keyed, send
 from .mailbox_ends import MailboxEndsContract
 from .mailbox_inbox import MailboxInboxContract
@@ -105,3 +105,14 @@ def test_a_clock_that_jumps_ahead_and_back_takes_no_notification_with_it(tmp_pat
         assert [each.size for each in mailbox.enqueue([one("c"), one("d")], 3)] == [3, 3], "nothing has expired"
         clock.set(-13 * DAY / 1000)
         assert kept(mailbox) == ["b", "c", "d"], "three may wait"
+
+
+def test_a_notification_gets_no_position_of_one_that_was_restored_as_received(tmp_path):
+    with opened(f"sqlite:///{tmp_path}/from.db") as source, opened(f"sqlite:///{tmp_path}/to.db") as target:
+        earlier, mailbox = SqlMailbox(source), SqlMailbox(target)
+        earlier.enqueue([one(name, shown_until=0) for name in "abc"], 100)
+        settle(earlier, "jane", ["c"], None)
+        mailbox.restore(list(earlier.records()))
+        mailbox.enqueue([one("d", shown_until=0)], 100)
+        assert settle(mailbox, "jane", ["d"], None) == 1
+        assert [record["position"] for record in mailbox.records()] == [1, 2, 3, 4]

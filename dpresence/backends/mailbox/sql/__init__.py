@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, literal_column, select, text, tuple_, union_all
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, literal_column, select, tuple_, union_all
 
 from ....model import Notification
 from ...sql import postgresql
+from ...sql.copying import continue_after, last_number
 from ...sql.engine import Database
 from ...sql.locks import lock_names
 from ...sql.rows import Rows
@@ -48,7 +49,6 @@ _COUNT_NO_LONGER = delete(received_unseen).where(
     received_unseen.c.puid == bindparam("name"),
     received_unseen.c.taken_at < bindparam("until"),
 )
-_CONTINUED = text("SELECT setval('notifications_position_seq', greatest(:position, last_value)) FROM notifications_position_seq")
 _BOTH = (table, received_unseen)
 _SWEPT = 500
 """Maximum number of rows that one transaction of the sweep deletes."""
@@ -205,8 +205,8 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         for each, rows in zip(_BOTH, (waiting, received), strict=True):
             if rows:
                 connection.execute(insert(each), rows)
-        if connection.dialect.name == "postgresql" and records:  # SQLite continues after the highest position by itself
-            connection.execute(_CONTINUED, {"position": max(one["position"] for one in records)})
+        last = last_number(connection, table.name, "position")
+        continue_after(connection, table.name, "position", max([last, *(one["position"] for one in records)]))
 
     def sweep(self) -> int:
         total = count = 0
