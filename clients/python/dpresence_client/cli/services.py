@@ -56,6 +56,8 @@ def _watch(options: argparse.Namespace, output: Output) -> None:
     with _service(options, tell) as app:
         if output.is_terminal:
             _show(app, output)
+        elif not app.connected:  # so far no connection was lost, of which ``tell`` would be told
+            tell(False)
         for change in app:
             if output.is_terminal:
                 _show(app, output)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -148,6 +149,18 @@ def test_watch_says_when_the_statuses_are_not_known(service, application, person
             watch.lines.clear()
             service.start()
         watch.line('{"current": true}')
+
+
+@pytest.mark.slow
+def test_watch_says_at_its_start_that_the_statuses_are_not_known_if_the_service_cannot_be_reached(monkeypatch):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens
+        monkeypatch.setenv("DPRESENCE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setenv("DPRESENCE_KEY", "dpk_x_y")
+        with Running("--json", "watch", "app") as for_programs, Running("watch", "app") as for_people:
+            for_programs.line('{"current": false}')
+            for_people.line("The statuses are not known: the service does not answer.")
+    assert len(for_programs.lines) == len(for_people.lines) == 1
 
 
 def test_a_command_that_is_interrupted_again_and_again_ends_without_a_warning(application, person, monkeypatch):
