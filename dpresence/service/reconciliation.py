@@ -37,24 +37,28 @@ class Reconciliation:
         self._grants = grants
         self._requested = True  # every process requests a reconciliation at its start
         self._start = ""  # id of the application after whose feed the next sweep begins
-        self._missing: BackendUnavailable | None = None  # why the present sweep does not know all feeds, or not all of their entries
+        self._missing: BackendUnavailable | None = None  # why the last sweep compared only what the available parts of the tracker have
 
     def request(self) -> None:
         """Request a reconciliation by the next ``sweep``. Does not block."""
-        self._requested = True
+        self._requested, self._missing = True, None
 
     def sweep(self) -> None:
         """Reconcile every feed, if this was requested and no other process has just done so.
 
-        :raises BackendUnavailable: a backend is unavailable; the next sweep tries again.
+        :raises BackendUnavailable: a backend is unavailable; the next sweep tries again. If only a part of it was, that waits for the part.
         """
         self._detect_restored_directory()
         if not self._requested or not self._tracker.claim(_CLAIM, _CLAIM_SECONDS):
             return
+        if self._missing:
+            self._tracker.applications("", 1)  # fails while a part is unavailable
         self._requested = False  # a request during the reconciliation causes another one
         try:
             self._reconcile_all()
-        except BaseException:
+        except BaseException as error:
+            if self._requested or error is not self._missing:
+                self._missing = None
             self._requested = True
             raise
 

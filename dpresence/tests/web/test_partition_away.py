@@ -141,6 +141,23 @@ def test_one_comparison_reaches_the_feeds_of_the_others_of_all_applications(worl
         assert seen == [(shown, "offline", "revoked")]
 
 
+def test_the_others_are_compared_once_while_a_server_is_away_and_at_each_request(world, app, here, gone, lost_redis, monkeypatch):
+    tracker, reconciliation, compared = world.registry.backends.tracker, world.services.reconciliation, list[str]()
+    view = tracker.view
+    monkeypatch.setattr(tracker, "claim", lambda task, seconds: True)
+    monkeypatch.setattr(tracker, "view", lambda appid: compared.append(appid) or view(appid))
+    lost_redis.kill()
+    for times in (1, 2):
+        reconciliation.request()
+        for _ in range(3):
+            with pytest.raises(BackendUnavailable):
+                reconciliation.sweep()
+        assert compared == [app.id] * times
+    lost_redis.start()
+    eventually(lambda: reconciliation.sweep() or True, also=(BackendUnavailable,))
+    assert len(compared) > 2, "the part that is back is compared"
+
+
 def test_the_metrics_name_the_server_that_is_away(world, redis_server, lost_redis, monkeypatch):
     tracker = world.registry.backends.tracker
     monkeypatch.setattr(tracker, "_first", tracker._parts[AWAY])
