@@ -103,15 +103,28 @@ def in_schema(postgresql, ini) -> str:
     return url
 
 
+def objects(database: Database) -> list[tuple[str, str]]:
+    """Return kind and name of every object in the schema ``service``."""
+    within = "service'::regnamespace"
+    query = f"""
+        SELECT 'relation', relname FROM pg_class WHERE relnamespace = '{within}
+        UNION SELECT 'constraint', conname || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = '{within}
+        UNION SELECT 'function', proname FROM pg_proc WHERE pronamespace = '{within}
+        UNION SELECT 'default', pg_get_expr(adbin, adrelid) FROM pg_attrdef"""
+    return sorted((kind, name) for kind, name in database.run(lambda connection: connection.exec_driver_sql(query).all()))
+
+
 @pytest.mark.slow
 def test_a_backup_of_postgresql_is_restored_into_the_schema_of_the_service_only(in_schema, ini, pg_dump, tmp_path, capsys) -> None:
     before, folder = summaries(in_schema), tmp_path / "saved"
     assert main(["--ini", str(ini), "backup", str(folder)]) == 0
     database = Database(in_schema)
+    made = objects(database)
     for statement in ("UPDATE accounts SET blocked = true", "UPDATE public.others SET number = 2"):
         database.run(lambda connection, statement=statement: connection.exec_driver_sql(statement))
     assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 0, capsys.readouterr()
-    assert summaries(in_schema) == before
+    assert summaries(in_schema) == before and objects(database) == made
+    assert {kind for kind, _ in made} >= {"relation", "constraint", "default"}
     assert database.run(lambda connection: connection.exec_driver_sql("SELECT number FROM public.others").scalar_one()) == 2
     for statement in ("CREATE SCHEMA elsewhere", "ALTER DATABASE in_schema SET search_path = elsewhere"):
         database.run(lambda connection, statement=statement: connection.exec_driver_sql(statement))
