@@ -69,9 +69,9 @@ def finish_pairing(url: str, codes: PairingCodes, sleep: Callable[[float], objec
 
     :param sleep: waits for some seconds.
     :raises PairingFailed: the user has refused, or the codes have expired.
-    :raises NotConnected: the service has not answered until the codes have expired.
     :raises Refused: the service does not accept the question.
-    :raises ProtocolError: the answer is not that of the service.
+    :raises NotConnected: the service has not answered until the codes have expired.
+    :raises ProtocolError: something else than the service, such as a network that wants a sign-in first, has answered until then.
     """
     rest, interval = Rest(url), float(codes.interval)
     until = time.monotonic() + codes.expires_in
@@ -80,7 +80,7 @@ def finish_pairing(url: str, codes: PairingCodes, sleep: Callable[[float], objec
         try:
             answer = rest.call("POST", "/pair/token", {"device_code": codes.device_code})
             return PairedDevice(*_values(answer, PairedDevice._fields))
-        except (NotConnected, Refused) as error:
+        except (NotConnected, ProtocolError, Refused) as error:
             if _is_slower(error):
                 interval += _SLOW_DOWN_SECONDS
             if time.monotonic() >= until:
@@ -102,6 +102,6 @@ def _is_slower(error: PresenceError) -> bool:
         if error.details not in ("authorization_pending", "slow_down"):
             raise PairingFailed(error.error)
         return bool(error.details == "slow_down")
-    if isinstance(error, Refused) and not isinstance(error, SlowDown) and (error.status or 0) < _SERVER_ERROR:
+    if isinstance(error, Refused) and not isinstance(error, SlowDown) and error.errno and (error.status or 0) < _SERVER_ERROR:
         raise error
     return isinstance(error, SlowDown)

@@ -105,7 +105,8 @@ class AppService(Client[aio.AppService]):
 
         :raises Refused: the service refused it, for example ``NotFound`` after the grant was revoked, ``InvalidField``, ``SlowDown``.
         :raises NotConnected: there was no connection within ``answer_seconds``. Nothing was sent.
-        :raises OutcomeUnknown: the connection ended before the answer. It is not sent again, because it might then come twice.
+        :raises OutcomeUnknown: it was sent, and the connection ended before the answer, or there was none within ``answer_seconds``.
+            It is not sent again, because it might then come twice. With a key in ``idempotency`` the program can send it again.
         """
         outgoing = Outgoing(puid, message, action, source, ttl, topic, idempotency, urgency, outcome)
         return self.running_thread().call(self._client.notify(**outgoing._asdict()))
@@ -118,7 +119,7 @@ class AppService(Client[aio.AppService]):
         return self.running_thread().call(self._client.notify_many(notifications))
 
     def cancel(self, notification: Delivery) -> None:
-        """Cancel a notification; see ``dpresence_client.aio.AppService.cancel``."""
+        """Cancel a notification; see ``dpresence_client.aio.AppService.cancel`` for the errors, ``ProtocolError`` among them."""
         self.running_thread().call(self._client.cancel(notification))
 
 

@@ -182,8 +182,8 @@ class AppService(Client):
 
         :raises Refused: the service refused it, for example ``NotFound`` after the grant was revoked, ``InvalidField``, ``SlowDown``.
         :raises NotConnected: there was no connection within ``answer_seconds``. Nothing was sent.
-        :raises OutcomeUnknown: the connection ended before the answer. It is not sent again, because it might then come twice.
-            With a key in ``idempotency`` the program can send it again.
+        :raises OutcomeUnknown: it was sent, and the connection ended before the answer, or there was none within ``answer_seconds``.
+            It is not sent again, because it might then come twice. With a key in ``idempotency`` the program can send it again.
         """
         [result] = await self.notify_many([Outgoing(puid, message, action, source, ttl, topic, idempotency, urgency, outcome)])
         if isinstance(result, PresenceError):
@@ -207,6 +207,7 @@ class AppService(Client):
 
         :raises Refused: ``NotFound`` after the grant was revoked.
         :raises NotConnected: the service does not answer.
+        :raises ProtocolError: the answer is not that of the service.
         """
         self.check_running()
         path = f"/myapps/{quote(self._appid)}/notifications/{quote(notification.id)}?puid={quote(notification.puid)}"

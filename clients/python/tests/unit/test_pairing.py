@@ -73,7 +73,13 @@ def test_it_ends_when_the_user_refuses_and_when_the_service_refuses_the_question
     assert refused.value.field == "device_code"
 
 
+@pytest.mark.parametrize("foreign", [(200, None), (200, []), (200, {}), (200, {"status": "ok"}), (302, {}), (403, {"status": "login"})])
+def test_it_asks_again_when_something_other_than_the_service_answers(foreign):
+    assert finish(waits := [], foreign, PAIRED).credential == "device:x"
+    assert waits == [5, 5]
+
+
 @pytest.mark.parametrize("foreign", [None, [], {}, {"status": "ok"}])
-def test_it_fails_when_something_other_than_the_service_answers(foreign):
+def test_it_fails_when_something_other_than_the_service_answers_until_the_codes_have_expired(foreign):
     with pytest.raises(ProtocolError):
-        finish([], (200, foreign))
+        finish([], (200, foreign), codes=CODES._replace(expires_in=0))
