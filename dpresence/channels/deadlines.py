@@ -110,11 +110,11 @@ class Deadlines(Generic[T]):
         bucket = self._buckets.get(round)
         if bucket is None:
             bucket = self._buckets[round] = Bucket(round)
-        if connection.bucket is None:
-            self._count += 1
-        else:
+        if connection.bucket is not None:  # as ``remove``, without the call
             connection.bucket.remove(connection)
+            self._count -= 1
         bucket.add(connection)
+        self._count += 1
 
     def remove(self, connection: T) -> None:
         """Remove a connection. Idempotent."""

@@ -46,6 +46,7 @@ ELSEWHERE = frozenset((
     "gate.Gate.close_all", "ticker.Ticker.stop", "deadlines.Deadlines.__iter__",  # at the end
     "gate.Gate.counts", "gate.Gate._retry_after",
     "wire.Wire.backlog",  # not called for open connections
+    "connection_base.ConnectionBase.silent",  # after the loss of a device alone
     "connection.Connection.resume", "connection.Connection.on_readable", "readiness.Readiness._dispatch",  # those that guard the rest
 ))  # fmt: skip
 """Methods that no open connection depends on."""
