@@ -94,7 +94,10 @@ class HttpCalls:
         :param seconds: limit for each read, once the connection is open.
         """
         connection._create_connection = self._dial  # type: ignore[attr-defined]  # as the library offers to tests
-        connection.connect()
+        try:
+            connection.connect()
+        except OSError as error:  # in Python 3.9 its frames have the answer of a proxy that refuses, which keeps the socket open
+            raise error.with_traceback(None) from None
         connection.sock.settimeout(seconds)
         self._add(connection.sock)
         headers = {**self.headers, "Connection": "close", **({"Content-Type": "application/json"} if body else {})}
