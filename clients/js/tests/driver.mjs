@@ -4,7 +4,7 @@
 
 import { createInterface } from "node:readline";
 import { FileStore } from "../src/file-store.js";
-import { AppService, Device, OutcomeUnknown } from "../src/index.js";
+import { AppService, Device, NotConnected, OutcomeUnknown } from "../src/index.js";
 import { recordFrames } from "./recorded.mjs";
 
 const LIFE_SECONDS = 300, STATUSES = ["online", "unavailable", "offline"];
@@ -46,7 +46,7 @@ async function act() {
     device.status = STATUSES[Math.floor(Math.random() * 3)];
     device.channel.setStatus(device.status);
     await app.notify(puid, "Your move").then(({ id }) => accepted.add(id), (error) => {
-      if (error instanceof OutcomeUnknown) uncertain += 1;
+      if (error instanceof OutcomeUnknown || error instanceof NotConnected) uncertain += 1;
       else errors.push(error.message);
     });
   }
