@@ -51,8 +51,7 @@ class ConnectionBase(Wire):
     @property
     def silent(self) -> bool:
         """See ``ChannelConnection``."""
-        presence = self._gate.settings.presence
-        return self._gate.clock.monotonic() > self._received_at + presence.ping_seconds + presence.pong_seconds
+        return self._gate.clock.monotonic() > self._received_at + self._gate.settings.presence.silence_seconds
 
     def open(self, channel: Channel) -> None:
         """Set the channel. A view calls this before the 101; the connection starts later."""

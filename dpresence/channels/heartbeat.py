@@ -63,8 +63,8 @@ class HeartbeatConnection:
     @property
     def silent(self) -> bool:
         """See ``ChannelConnection``: also within a longer lease, as the device may have left at another process meanwhile."""
-        now, presence = self._gate.clock.monotonic(), self._gate.settings.presence
-        return now > self.heard_at + presence.ping_seconds + presence.pong_seconds or now >= self.lease_ends_at
+        now = self._gate.clock.monotonic()
+        return now > self.heard_at + self._gate.settings.presence.silence_seconds or now >= self.lease_ends_at
 
     def begin(self, channel: HeartbeatChannel) -> None:
         """Begin: from now on the ticker ends the lease."""

@@ -61,9 +61,8 @@ class StreamConnection(Connection):
         self._opened = True  # the channel is in the hub already, so ``Channel.closed`` must be called
         fields = [field for field in headers if field[0].lower() not in (b"content-length", b"content-type", b"connection")]
         self.head = b"".join(b"%s: %s\r\n" % field for field in [*fields, (b"Connection", b"close")])
-        presence = self._gate.settings.presence
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # the kernel ends the connection if a keep-alive is not acknowledged
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * (presence.ping_seconds + presence.pong_seconds))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * self._gate.settings.presence.silence_seconds)
         self._gate.connections.add(self)  # it has signed in with its request, so the rates of channels do not apply
         self._gate.plain.hold(self, network(self.address))
         self.start(sock, b"")

@@ -47,7 +47,7 @@ def check_channel(context: Context, email: str) -> Iterator[Finding]:
     :raises NotFound: there is no such account.
     """
     account, presence = context.administration.account(email), context.settings.presence
-    least, url = presence.ping_seconds + presence.pong_seconds, context.settings.identity.home.replace("http", "ws", 1) + "/presence"
+    least, url = presence.silence_seconds, context.settings.identity.home.replace("http", "ws", 1) + "/presence"
     with _ticket(context, account) as ticket:
         try:
             with connect(url, ssl=_trust(url), open_timeout=_ANSWER_SECONDS, ping_interval=None, create_connection=_Listening) as channel:

@@ -34,7 +34,7 @@ def check_event_stream(context: Context, email: str) -> Iterator[Finding]:
     :raises NotFound: there is no such account.
     """
     account, presence = context.administration.account(email), context.settings.presence
-    advice = _ADVICE.format(least=presence.ping_seconds + presence.pong_seconds)
+    advice = _ADVICE.format(least=presence.silence_seconds)
     with _application(context, account) as (appid, key):
         url, began = f"{context.settings.identity.home}/myapps/{appid}/feed", time.monotonic()
         silence = presence.ping_seconds + _SPARE_SECONDS

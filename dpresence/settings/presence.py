@@ -47,6 +47,11 @@ class PresenceSettings:
     notification_rate: float = setting(100.0, "Maximum number of notifications of an application, per second.", low=0.01, high=100000)
     notification_burst: int = setting(1000, "Maximum number of notifications of an application at once.", low=100, high=100000)
 
+    @property
+    def silence_seconds(self) -> int:
+        """Longest silence of a peer that is there, in seconds: it is pinged, and answers (docs/protocol.md, section 4)."""
+        return self.ping_seconds + self.pong_seconds
+
     def check(self) -> None:
         """Refuse timers that would make a user's status change without cause (docs/protocol.md, section 4)."""
         lowest = 2 * self.refresh_seconds + 10
