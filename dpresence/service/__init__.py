@@ -262,8 +262,7 @@ class Services:
     def _check_outcomes_and_webhooks(self) -> None:
         """Have everything read that signals ``outcomes`` and ``application`` may have been about."""
         for appid in self.hub.applications():
-            for channel in self.hub.channels_of(appid):
-                channel.outcomes_changed()
+            self._on_outcomes(appid)
         self.webhook_sender.check_all()
 
     def _on_outcomes(self, appid: str) -> None:
