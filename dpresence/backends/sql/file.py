@@ -103,11 +103,12 @@ class DatabaseFile:
 
 def _has_open(pid: int, file: int) -> bool:
     """Return whether a process has a file open. A process of another container may have the same number as one of this one."""
+    found = os.fstat(file)
     try:
         names = os.listdir(f"/proc/{pid}/fd")
     except OSError:
         return False
-    return any(_is_same(f"/proc/{pid}/fd/{name}", os.fstat(file)) for name in names if name != "0")
+    return any(_is_same(f"/proc/{pid}/fd/{name}", found) for name in names if name != "0")
 
 
 def _is_same(path: str, found: os.stat_result) -> bool:
