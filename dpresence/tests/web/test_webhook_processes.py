@@ -66,49 +66,48 @@ def test_a_process_that_ends_leases_nothing_any_more(pair: tuple[World, World]) 
     assert app.id in other.services.webhook_sender._leased
 
 
-def test_a_lease_that_is_in_progress_when_the_process_ends_is_released(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    sender, directory, answered, go = world.services.webhook_sender, world.registry.backends.directory, Event(), Event()
-    endpoint, lease = Endpoint(world, app), directory.lease_webhooks
-    eventually(lambda: endpoint.proof.posted)
+class LateLease:
+    """A lease of a process whose answer comes late; later ones are answered at once."""
 
-    def answer_late(*arguments: Any) -> Sequence[str]:
-        found = lease(*arguments)
-        answered.set()
-        assert go.wait(PATIENCE_SECONDS)
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        directory, self._answered, self._go = world.registry.backends.directory, Event(), Event()
+        self.lease = directory.lease_webhooks
+        monkeypatch.setattr(directory, "lease_webhooks", self._answer_late)
+        self.greenlet = gevent.spawn(world.services.webhook_sender.lease)
+        assert self._answered.wait(PATIENCE_SECONDS)
+
+    def _answer_late(self, *arguments: Any) -> Sequence[str]:
+        found = self.lease(*arguments)
+        if not self._answered.is_set():
+            self._answered.set()
+            assert self._go.wait(PATIENCE_SECONDS)
         return found
 
-    monkeypatch.setattr(directory, "lease_webhooks", answer_late)
-    late = gevent.spawn(sender.lease)
-    assert answered.wait(PATIENCE_SECONDS)
+    def answer(self) -> None:
+        self._go.set()
+        self.greenlet.get(timeout=PATIENCE_SECONDS)
+
+
+def test_a_lease_that_is_in_progress_when_the_process_ends_is_released(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    sender, endpoint = world.services.webhook_sender, Endpoint(world, app)
+    eventually(lambda: endpoint.proof.posted)
+    late = LateLease(world, monkeypatch)
     ending = gevent.spawn(sender.release)
     gevent.sleep(0)
-    go.set()
-    gevent.joinall([late, ending], timeout=PATIENCE_SECONDS, raise_error=True)
-    assert not sender._leased and lease("another", 60, 25, 100) == [app.id]
+    late.answer()
+    ending.get(timeout=PATIENCE_SECONDS)
+    assert not sender._leased and late.lease("another", 60, 25, 100) == [app.id]
 
 
 def test_a_lease_whose_answer_is_late_forgets_nothing_that_was_leased_meanwhile(
     world: World, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sender, directory, answered, go = world.services.webhook_sender, world.registry.backends.directory, Event(), Event()
-    lease = directory.lease_webhooks
-
-    def answer_late(*arguments: Any) -> Sequence[str]:
-        found = lease(*arguments)
-        if not answered.is_set():
-            answered.set()
-            assert go.wait(PATIENCE_SECONDS)
-        return found
-
-    monkeypatch.setattr(directory, "lease_webhooks", answer_late)
-    late = gevent.spawn(sender.lease)
-    assert answered.wait(PATIENCE_SECONDS)
+    late = LateLease(world, monkeypatch)
     endpoint = Endpoint(world, app)
     world.settle()
-    go.set()
-    late.get(timeout=PATIENCE_SECONDS)
+    late.answer()
     eventually(lambda: endpoint.proof.posted)
-    assert app.id in sender._leased
+    assert app.id in world.services.webhook_sender._leased
 
 
 def test_more_webhooks_than_are_leased_at_once_are_leased_right_after_them(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
