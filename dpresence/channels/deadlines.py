@@ -11,8 +11,9 @@ from typing import Generic, Protocol, TypeVar
 class Timed(Protocol):
     """A connection, as ``Deadlines`` sees it, which alone sets these.
 
-    :ivar bucket: None if the connection is not registered.
-    :ivar previous: ``following`` is its other neighbour in the bucket.
+    :ivar bucket: the bucket that it is in; None if it is not registered.
+    :ivar previous: the connection before it in the linked list of the bucket; None for the first one.
+    :ivar following: the connection after it; None for the last one.
     """
 
     bucket: Bucket | None

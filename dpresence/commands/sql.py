@@ -186,7 +186,7 @@ def _replace_tables(file: Path, url: str, schema: str | None) -> None:
             restored = _write_dump(restore, cast("IO[bytes]", loader.stdin), said_by_restore)
             loaded = loader.wait()
         finally:
-            loader.kill()  # the server rolls back what was not committed
+            loader.kill()  # if it still runs: PostgreSQL then rolls the transaction back
         _refuse_failure("psql", loaded, said)
         _refuse_failure("pg_restore", restored, said_by_restore)
 

@@ -138,7 +138,9 @@ class DeviceSessions:
                 channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
 
     def _has_device(self, channel: DevicePort, account: Account) -> bool:
-        """Return False if a sign-out that left an assertion valid has removed the device; otherwise the tracker removes it for none before.
+        """Return False if a sign-out that left an assertion valid has removed the device.
+
+        If it returns True, the tracker does not remove the device for a sign-out from before this call either.
 
         :param account: the account as it is now.
         """

@@ -26,7 +26,7 @@ _MOST_ENTRIES = 10_000
 _PART = 2000
 """Rows or queues that are counted before other work continues; in Redis fewer."""
 _HEALTH = ("backend_up ", "redis_state ", "redis_server_up ")
-"""What keys begin with that are shown while the tracker is unavailable."""
+"""Prefixes of the keys that are shown while the tracker is unavailable."""
 _LOG_SECONDS = 600
 """Seconds between two log lines about the same operator who reads the metrics."""
 

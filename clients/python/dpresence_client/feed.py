@@ -64,7 +64,10 @@ class Feed(HttpConnection):
                 self._report("closed", LOST, "the stream ended")
 
     async def _is_read(self) -> bool:
-        """Wait until the program has room; return False at the end, also after a minute: what is not read ends without a notice."""
+        """Wait until the program has room for a message; return False if the connection has ended.
+
+        After a minute without room, the connection is ended: its socket is not read meanwhile, so its end could go unnoticed.
+        """
         try:
             await asyncio.wait_for(self._may_read(), READ_SECONDS)
         except asyncio.TimeoutError:
